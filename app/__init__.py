@@ -1,0 +1,48 @@
+"""The application factory: settings, extensions, faces. Wiring only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import api, database, models, sync
+from .config import Settings
+from .envelope import failure_of
+from .extensions import db, migrate
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+__all__ = ["create_app", "models"]
+
+
+def create_app(config: Settings | None = None) -> Flask:
+    """The panel as a WSGI application. Raises WrongSetting when a setting cannot be used."""
+    config = config or Settings.from_environment()
+    config.instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    app = Flask(
+        "app",
+        instance_path=str(config.instance),
+        template_folder=str(_ROOT / "templates"),
+        static_folder=str(_ROOT / "static"),
+    )
+    app.extensions["mailcote"] = config
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=config.database,
+        SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(config.database),
+        MAX_CONTENT_LENGTH=64 * 1024,
+    )
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(_ROOT / "app" / "migrations"), render_as_batch=True)
+    for face in (api, sync):
+        app.register_blueprint(face.bp)
+    app.register_error_handler(Exception, failure_of)
+    app.url_map.merge_slashes = False  # an address either is one of ours or is not
+    with app.app_context():
+        database.prepare(db.engine)
+        db.engine.dispose()  # no connection may be open when the server forks its workers
+    if config.trusted_proxies:
+        hops = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,160 @@
+"""Who asks, and the rows they can reach. What a caller cannot reach does not exist for it.
+
+Every look-up of an operation goes through here, so that "absent" and "not yours" are one answer.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from sqlalchemy import ColumnElement
+
+from . import clock
+from .addresses import Address
+from .credentials import TOKEN, digest, is_well_formed
+from .database import is_writing, write_transaction
+from .errors import Busy, Conflict, NotFound
+from .extensions import db
+from .models import Domain, Mailbox, Project, Token
+from .throttle import refuse_credential
+
+LAST_USE_SECONDS = 60  # how exactly the last use of a token is known
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks for an operation.
+
+    `projects` are the ids it may choose from, None for all of them; `project_id` is the one it
+    acts in. `actor` and `address` are what the audit log says of it.
+    """
+
+    actor: str
+    is_admin: bool = False
+    may_write: bool = True
+    projects: frozenset[int] | None = frozenset()
+    project_id: int | None = None
+    address: str | None = None
+    token_id: int | None = None
+
+    def in_project(self, project_id: int) -> Caller:
+        """The same caller, acting in one of its projects. Raises NotFound."""
+        may_reach = self.projects is None or project_id in self.projects
+        if not may_reach or db.session.get(Project, project_id) is None:
+            raise NotFound("PROJECT_NOT_FOUND", "There is no such project.")
+        return replace(self, project_id=project_id)
+
+    def domain(self, name: str, *, field: str = "domain") -> Domain:
+        """A domain linked to the caller's project; `field` is the input that named it."""
+        domain = _one_domain(Domain.name == name, Domain.project_id == self.project_id)
+        if domain is None or self.project_id is None:
+            raise NotFound(
+                "DOMAIN_NOT_FOUND",
+                f"{name} is not linked to this project.",
+                field=field,
+                recovery="Link the domain to the project first, or check the spelling.",
+            )
+        return domain
+
+    def mail_domain(self, name: str, *, field: str = "domain") -> Domain:
+        """A domain of the caller's project whose e-mail is on."""
+        domain = self.domain(name, field=field)
+        if not domain.email_enabled:
+            raise Conflict(
+                "EMAIL_NOT_ENABLED",
+                f"E-mail is off for {name}.",
+                field=field,
+                recovery="Turn e-mail on for the domain first (enable-email).",
+            )
+        return domain
+
+    def mailbox(self, email: Address) -> Mailbox:
+        """A mailbox, live or removed, on a domain of the caller's project."""
+        try:
+            domain = self.mail_domain(email.domain, field="email")
+        except NotFound:
+            _no_such_mailbox(email)
+        mailbox: Mailbox | None = db.session.scalar(
+            db.select(Mailbox).where(Mailbox.domain_id == domain.id, Mailbox.email == str(email))
+        )
+        return mailbox or _no_such_mailbox(email)
+
+    def any_domain(self, name: str) -> Domain:
+        """A domain of whatever project, for admins."""
+        domain = _one_domain(Domain.name == name)
+        if domain is None or not self.is_admin:
+            raise NotFound("DOMAIN_NOT_FOUND", f"{name} is not registered.", field="domain")
+        return domain
+
+    def live_mailbox(self, email: Address) -> Mailbox:
+        """A mailbox that is not removed."""
+        mailbox = self.mailbox(email)
+        if not mailbox.is_active:
+            raise removed(mailbox)
+        return mailbox
+
+
+def removed(mailbox: Mailbox) -> Conflict:
+    """The refusal for an address whose mailbox is removed and waits for its purge date."""
+    return Conflict(
+        "MAILBOX_REMOVED",
+        f"{mailbox.email} was removed and is kept until {mailbox.purge_at}.",
+        field="email",
+        recovery="Bring it back with restore-user, or let go of it for good with remove-user "
+        "and hard_delete.",
+    )
+
+
+def command_line() -> Caller:
+    """The operator at the machine the panel runs on."""
+    return Caller(actor="command line", is_admin=True, projects=None)
+
+
+def caller_with_token(authorization: str, address: str) -> Caller:
+    """The caller an Authorization header stands for (RFC 6750). Raises Unauthorized, TooMany."""
+    credential = authorization.removeprefix("Bearer ")
+    if credential == authorization or not is_well_formed(credential, TOKEN):
+        refuse_credential(authorization, address)
+    token = db.session.scalar(db.select(Token).where(Token.digest == digest(credential)))
+    if token is None or not token.is_usable:
+        refuse_credential(authorization, address)
+    caller = Caller(
+        actor=f"token {token.id} ({token.name})",
+        is_admin=token.project_id is None,
+        may_write=token.scope == "write",
+        projects=None if token.project_id is None else frozenset({token.project_id}),
+        address=address,
+        token_id=token.id,
+    )
+    _note_use(token)
+    return caller
+
+
+def _note_use(token: Token) -> None:
+    """Record the last use, at most once a minute: a write for each read would slow both."""
+    if token.last_used_at and 0 <= clock.seconds_since(token.last_used_at) < LAST_USE_SECONDS:
+        return
+    query = db.update(Token).where(Token.id == token.id).values(last_used_at=clock.now())
+    # A database that cannot be written now is no reason to refuse a read.
+    with suppress(Busy), write_transaction() as session:
+        session.execute(query)
+
+
+def _one_domain(*conditions: ColumnElement[bool]) -> Domain | None:
+    """A domain, its row locked while a transaction writes: the order is domain, mailbox, feed."""
+    query = db.select(Domain).where(*conditions)
+    if is_writing():
+        query = query.with_for_update()
+    domain: Domain | None = db.session.scalar(query)
+    return domain
+
+
+def _no_such_mailbox(email: Address) -> NoReturn:
+    raise NotFound(
+        "MAILBOX_NOT_FOUND",
+        f"There is no mailbox {email} in this project.",
+        field="email",
+        recovery="Check the spelling; list-users shows the mailboxes of the project.",
+    )

@@ -1,0 +1,26 @@
+"""The time, in the one form in which it is stored and answered: UTC, ISO 8601 with Z (RFC 3339).
+
+Text of this form sorts as time does, is the same on both databases, and needs no zone handling.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_FORM = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def now() -> str:
+    """The present second, such as 2026-11-22T15:51:52Z."""
+    return datetime.now(UTC).strftime(_FORM)
+
+
+def from_now(*, days: int = 0, seconds: int = 0) -> str:
+    """The second that lies so many days and seconds ahead (behind, if negative)."""
+    return (datetime.now(UTC) + timedelta(days=days, seconds=seconds)).strftime(_FORM)
+
+
+def seconds_since(moment: str) -> float:
+    """Seconds that have passed since a stored moment; negative when it lies ahead."""
+    then = datetime.strptime(moment, _FORM).replace(tzinfo=UTC)
+    return (datetime.now(UTC) - then).total_seconds()

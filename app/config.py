@@ -1,0 +1,156 @@
+"""Every setting: its name, type, default and meaning. A wrong value stops the start.
+
+Settings are environment variables with the prefix MAILCOTE_; `Settings.from_environment()` reads
+them once, at the start of a process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PREFIX = "MAILCOTE_"
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class WrongSetting(Exception):
+    """A setting that cannot be used; the message names it and says what is accepted."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One attribute a setting; the comment above each is its documentation."""
+
+    # The folder for the database, the secret key and other files of this installation.
+    instance: Path = _ROOT / "instance"
+    # Where the data is kept: sqlite:///FILE (default: panel.db in the instance folder) or
+    # postgresql://USER:PASSWORD@HOST/NAME.
+    database_url: str = ""
+    # What signs cookies and forms; made once into the instance folder when not set.
+    secret_key: str = ""
+    # The address people and nodes reach the panel by, such as https://panel.example.nl.
+    public_url: str = "http://127.0.0.1:8000"
+    # The address the server was told to listen on; requests for it are accepted.
+    host: str = "127.0.0.1"
+    # How many reverse proxies of your own stand in front and set X-Forwarded-For.
+    trusted_proxies: int = 0
+    # Worker processes of `mailcote serve`; 0 means one for each core.
+    workers: int = 0
+    # Cost of a mailbox password's hash: a Raspberry Pi has to verify it at every login.
+    mailbox_bcrypt_cost: int = 10
+    # Cost of the hash of a password of the panel itself.
+    person_bcrypt_cost: int = 12
+    # Days for which a removed mailbox can be restored.
+    grace_days: int = 30
+    # The host name that mail clients use, and MX where nodes have no name of their own.
+    mail_host: str = ""
+    # Where notices are sent from: smtp://USER:PASSWORD@HOST:PORT, and the sender's address.
+    smtp_url: str = ""
+    mail_from: str = ""
+    # Wrong credentials accepted a minute from one address before it has to wait; 0 for no limit.
+    rate_wrong_credentials: int = 60
+    # Changes accepted a minute from one token before it has to wait; 0 for no limit.
+    rate_writes: int = 600
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read, check and complete all settings. Raises WrongSetting."""
+        values = {
+            field.name: _READERS[field.name](PREFIX + field.name.upper(), text)
+            for field in fields(cls)
+            if (text := environment.get(PREFIX + field.name.upper(), "")) != ""
+        }
+        return cls(**values)  # type: ignore[arg-type]  # each reader gives its field's type
+
+    @property
+    def database(self) -> str:
+        """The database's URL in SQLAlchemy's form."""
+        if not self.database_url:
+            return f"sqlite:///{self.instance / 'panel.db'}"
+        return self.database_url
+
+    @property
+    def is_public_over_https(self) -> bool:
+        """Whether people reach the panel by https; only then are cookies Secure."""
+        return self.public_url.startswith("https:")
+
+
+Reader = Callable[[str, str], object]
+
+
+def _whole(lowest: int, highest: int) -> Reader:
+    def read(name: str, text: str) -> int:
+        if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
+            raise WrongSetting(f"{name} takes a whole number from {lowest} to {highest}.")
+        return int(text)
+
+    return read
+
+
+def _text(name: str, text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise WrongSetting(f"{name} takes text without line ends or white space around it.")
+    return text
+
+
+def _secret(name: str, text: str) -> str:
+    if len(text) < 32:
+        raise WrongSetting(f"{name} takes at least 32 characters; leave it out to have one made.")
+    return text
+
+
+def _folder(name: str, text: str) -> Path:
+    path = Path(text).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise WrongSetting(f"{name} takes a folder; there is a file of that name.")
+    return path
+
+
+def _database_url(name: str, text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if separator and rest:
+        if scheme == "sqlite" and rest.startswith("/"):
+            return text
+        if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+            return f"postgresql+psycopg://{rest}"
+    raise WrongSetting(f"{name} takes sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.")
+
+
+def _web_address(name: str, text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        raise WrongSetting(f"{name} takes an address such as https://panel.example.nl, no path.")
+    return text.rstrip("/")
+
+
+def _smtp_url(name: str, text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise WrongSetting(f"{name} takes smtp://USER:PASSWORD@HOST:PORT or smtps://….")
+    return text
+
+
+_READERS: dict[str, Reader] = {
+    "instance": _folder,
+    "database_url": _database_url,
+    "secret_key": _secret,
+    "public_url": _web_address,
+    "host": _text,
+    "trusted_proxies": _whole(0, 10),
+    "workers": _whole(0, 64),
+    "mailbox_bcrypt_cost": _whole(4, 14),
+    "person_bcrypt_cost": _whole(4, 14),
+    "grace_days": _whole(0, 3650),
+    "mail_host": _text,
+    "smtp_url": _smtp_url,
+    "mail_from": _text,
+    "rate_wrong_credentials": _whole(0, 1_000_000),
+    "rate_writes": _whole(0, 1_000_000),
+}

@@ -1,0 +1,77 @@
+"""The envelope of every JSON answer, for success and failure alike."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+import orjson
+from flask import Response
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from .database import is_unavailable
+from .errors import Busy, OperationError
+
+log = logging.getLogger(__name__)
+
+_HTTP_CODES = {
+    400: ("BAD_REQUEST", "validation", "The request cannot be understood."),
+    404: ("NOT_FOUND", "not_found", "There is nothing at this address."),
+    405: ("METHOD_NOT_ALLOWED", "validation", "This address does not answer that method."),
+    413: ("BODY_TOO_LARGE", "validation", "The request body is too large."),
+    414: ("URL_TOO_LONG", "validation", "The address is too long."),
+    415: ("UNSUPPORTED_MEDIA_TYPE", "validation", "Send JSON: Content-Type: application/json."),
+}
+
+
+def success(data: Any, status: int = 200) -> Response:
+    """`{"success": true, "data": …}`."""
+    return _json({"success": True, "data": data}, status)
+
+
+def failure(error: OperationError) -> Response:
+    """`{"success": false, "error": …, "error_object": …}` with the error's status."""
+    short = {"code": error.code, "message": error.message}
+    if error.field:
+        short["field"] = error.field
+    long = {"type": error.type, **short}
+    if error.recovery:
+        long["recovery"] = error.recovery
+    response = _json({"success": False, "error": short, "error_object": long}, error.status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def failure_of(error: Exception) -> Response:
+    """The answer for any exception; what nobody foresaw is logged, and told as a reference only."""
+    if isinstance(error, OperationError):
+        return failure(error)
+    if isinstance(error, HTTPException):
+        return _failure_of_http(error)
+    if isinstance(error, SQLAlchemyError) and is_unavailable(error):
+        return failure(Busy("The panel's database cannot be reached at this moment; try again."))
+    reference = secrets.token_hex(6)
+    log.error("unforeseen error, reference %s", reference, exc_info=error)
+    return failure(OperationError("SERVER_ERROR", f"Something went wrong; reference {reference}."))
+
+
+def _failure_of_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    code, kind, message = _HTTP_CODES.get(status, ("HTTP_ERROR", "validation", str(error.name)))
+    refusal = OperationError(code, message)
+    refusal.status, refusal.type = status, kind
+    response = failure(refusal)
+    if allowed := getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def _json(value: Any, status: int) -> Response:
+    response = Response(orjson.dumps(value), status, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,114 @@
+"""The revision that every change of what nodes must know raises, and the record of who did what.
+
+The counter is raised near the end of the transaction that makes the change, and its row stays
+locked until the commit: revision n+1 can be taken only when n is committed or rolled back, so a
+reader who sees revision n sees every change up to n. (A database sequence would not do: numbers
+are then seen in another order than they were given, and readers miss changes.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import event, inspect, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from .. import clock
+from ..extensions import Base, db
+from .columns import Id, Moment, Name, Word
+from .mail import Domain, Mailbox, PurgeOrder
+
+
+class Feed(Base):
+    """The one row that says which state of the panel this is.
+
+    `epoch` changes when the panel is restored from a backup; within it the revision never falls.
+    `users` counts the exported mailboxes as the operations account for them: when the export
+    holds as many, its being smaller than before is meant, and `shrink_is_meant` allows it. A
+    restored panel has lost that account until an admin confirms the shrinking.
+    """
+
+    __tablename__ = "feed"
+    exported = ("shrink_is_meant",)
+    is_exported = True
+
+    id: Mapped[Id]
+    epoch: Mapped[Word]
+    revision: Mapped[int]
+    users: Mapped[int]
+    shrink_is_meant: Mapped[bool]
+
+
+class AuditEntry(Base):
+    """One thing that was done: by whom, from where, to what. Never a value that was secret."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[Id]
+    at: Mapped[Moment] = mapped_column(default=clock.now, index=True)
+    actor: Mapped[Name]
+    address: Mapped[Word | None]
+    project_id: Mapped[int | None] = mapped_column(index=True)
+    action: Mapped[Word]
+    object: Mapped[str]
+    given: Mapped[Name]  # the names of the fields that were given, never their values
+    revision: Mapped[int]
+
+
+Exported = Domain | Feed | Mailbox | PurgeOrder
+
+
+@event.listens_for(db.session, "before_flush")
+def _note_exported_changes(session: Session, _context: Any, _instances: Any) -> None:
+    noted: set[Exported] = session.info.setdefault("exported", set())
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if isinstance(row, Exported) and _nodes_must_know(session, row):
+            noted.add(row)
+            session.info["users"] = session.info.get("users", 0) + _difference(session, row)
+
+
+@event.listens_for(db.session, "after_rollback")
+@event.listens_for(db.session, "after_commit")
+def _forget_exported_changes(session: Session) -> None:
+    session.info.pop("exported", None)
+    session.info.pop("users", None)
+
+
+def raise_revision(session: Session) -> int:
+    """Raise the revision if this transaction changed what nodes must know; the revision then."""
+    session.flush()
+    changed: set[Exported] = session.info.get("exported", set())
+    if not changed:
+        present: int = session.scalars(db.select(Feed.revision)).one()
+        return present
+    revision: int = session.execute(
+        update(Feed)
+        .values(revision=Feed.revision + 1, users=Feed.users + session.info.get("users", 0))
+        .returning(Feed.revision)
+        .execution_options(synchronize_session=False)
+    ).scalar_one()
+    for row in changed:
+        if row in session:  # not those that were deleted
+            row.revision = revision
+    session.info["exported"] = set()
+    session.info["users"] = 0
+    return revision
+
+
+def _nodes_must_know(session: Session, row: Exported) -> bool:
+    if row in session.new or row in session.deleted:
+        return _difference(session, row) != 0 if isinstance(row, Mailbox) else row.is_exported
+    attributes: Any = inspect(row).attrs  # type: ignore[attr-defined]  # of a union of models
+    return any(attributes[name].history.has_changes() for name in row.exported)
+
+
+def _difference(session: Session, row: Exported) -> int:
+    """By how many users the export grows through the change of this row."""
+    if not isinstance(row, Mailbox):
+        return 0
+    history = inspect(row).attrs.purge_at.history
+    before = history.deleted[0] if history.deleted else row.purge_at
+    was_there = row not in session.new and before is None
+    is_there = row not in session.deleted and row.purge_at is None
+    return is_there - was_there

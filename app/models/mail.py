@@ -1,0 +1,86 @@
+"""Domains, mailboxes, and the orders to remove what a mailbox left behind."""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .. import clock
+from ..extensions import Base
+from .columns import DomainName, Email, Hash, Id, MailboxId, Moment, ProjectId
+
+
+class Domain(Base):
+    """A mail domain, linked to at most one project, its e-mail off or on."""
+
+    __tablename__ = "domains"
+    __table_args__ = {"sqlite_autoincrement": True}
+    exported = ("email_enabled",)
+
+    id: Mapped[Id]
+    name: Mapped[DomainName]
+    project_id: Mapped[ProjectId | None] = mapped_column(index=True)
+    email_enabled: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    # The revision that last changed what nodes know of this row.
+    revision: Mapped[int] = mapped_column(default=0, index=True)
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether nodes know of it."""
+        return self.email_enabled
+
+
+class Mailbox(Base):
+    """A mailbox. One with a purge date is removed: restorable, but absent from every node.
+
+    The id never changes and is never used again: nodes keep mail under it, so whoever gets the
+    address later does not see the mail of who had it before.
+    """
+
+    __tablename__ = "mailboxes"
+    __table_args__ = (
+        CheckConstraint("quota_mb BETWEEN 1 AND 1048576", name="quota_mb"),
+        Index(None, "domain_id", "email"),
+        Index(None, "domain_id", "purge_at"),  # counts, without touching the rows
+    )
+    exported = ("email", "password_hash", "quota_mb", "can_login", "can_receive", "purge_at")
+
+    id: Mapped[MailboxId] = mapped_column(primary_key=True, default=lambda: uuid.uuid4().hex)
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domains.id"))
+    email: Mapped[Email]
+    password_hash: Mapped[Hash]
+    quota_mb: Mapped[int]
+    can_login: Mapped[bool] = mapped_column(default=True)
+    can_receive: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    updated_at: Mapped[Moment] = mapped_column(default=clock.now)
+    purge_at: Mapped[Moment | None] = mapped_column(index=True)
+    revision: Mapped[int] = mapped_column(default=0, index=True)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is live; False once it is removed and waits for its purge date."""
+        return self.purge_at is None
+
+
+class PurgeOrder(Base):
+    """That nodes are to remove the stored mail of a mailbox that is gone, from `due_at` on.
+
+    It is passed on once it is released, and kept until the nodes have acknowledged it.
+    """
+
+    __tablename__ = "purge_orders"
+    exported = ("is_released",)
+
+    mailbox_id: Mapped[MailboxId] = mapped_column(primary_key=True)
+    due_at: Mapped[Moment] = mapped_column(index=True)
+    is_released: Mapped[bool] = mapped_column(default=False)
+    revision: Mapped[int] = mapped_column(default=0, index=True)
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether nodes know of it."""
+        return self.is_released

@@ -1,0 +1,72 @@
+"""Projects, the people who sign in, and the tokens that programs use."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .. import clock
+from ..extensions import Base
+from .columns import Digest, Email, Hash, Id, Moment, Name, ProjectId, Word
+
+
+class Project(Base):
+    """What customers belong to and domains are linked to."""
+
+    __tablename__ = "projects"
+    __table_args__ = {"sqlite_autoincrement": True}  # an id is never given twice
+
+    id: Mapped[Id]
+    name: Mapped[Name]
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+
+
+class Person(Base):
+    """Somebody who signs in to the panel. Without a password, by the one-time link only."""
+
+    __tablename__ = "people"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[Id]
+    email: Mapped[Email]
+    password_hash: Mapped[Hash | None]
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    welcome_digest: Mapped[Digest | None]
+    welcome_expires_at: Mapped[Moment | None]
+    disabled_at: Mapped[Moment | None]
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+
+
+class Membership(Base):
+    """That a person belongs to a project."""
+
+    __tablename__ = "memberships"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True, index=True)
+
+
+class Token(Base):
+    """A credential of a program, for one project; without a project it is an admin's."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (
+        CheckConstraint("scope IN ('read', 'write')", name="scope"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[Id]
+    project_id: Mapped[ProjectId | None] = mapped_column(index=True)
+    name: Mapped[Name]
+    digest: Mapped[Digest]
+    hint: Mapped[Word]
+    scope: Mapped[Word]
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    expires_at: Mapped[Moment | None]
+    last_used_at: Mapped[Moment | None]
+    revoked_at: Mapped[Moment | None]
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it still opens anything."""
+        return not self.revoked_at and (not self.expires_at or self.expires_at > clock.now())

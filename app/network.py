@@ -1,0 +1,29 @@
+"""Where a request comes from, and whether that is allowed.
+
+Forwarded headers count only as far as MAILCOTE_TRUSTED_PROXIES says; the application factory sees
+to that, so `remote_addr` can be believed here.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from flask import Request
+
+
+def client_address(request: Request) -> str:
+    """The client's address in its shortest form, IPv4 in IPv6 as IPv4; "" when it has none."""
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:  # a Unix socket, or a proxy that sent something else
+        return ""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def is_within(address: str, network: str | None) -> bool:
+    """Whether an address may be used: any, where no address or network is set."""
+    if network is None:
+        return True
+    return bool(address) and ip_address(address) in ip_network(network)

@@ -1,0 +1,14 @@
+"""Every operation once: what it takes, who may use it, and the one way in which it ends.
+
+    @operation(who="project", answers=UserAnswer)
+    def add_user(caller: Caller, *, email: Email, password: Password, …) -> Changed: …
+
+The name law: the function `add_user` is the endpoint `add-user` and the tool
+`email_account_add_user`. From the signature come validation and every schema, from the docstring
+every description. Bodies say what changes; they never commit and never call each other.
+"""
+
+from . import domains, mailboxes, nodes, panel
+from .operation import OPERATIONS, Operation
+
+__all__ = ["OPERATIONS", "Operation", "domains", "mailboxes", "nodes", "panel"]

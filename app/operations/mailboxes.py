@@ -1,0 +1,200 @@
+"""The verbs of mailboxes."""
+
+from __future__ import annotations
+
+from sqlalchemy import func
+
+from .. import clock
+from ..addresses import Address
+from ..caller import Caller, removed
+from ..errors import Conflict
+from ..extensions import db, settings
+from ..fields import (
+    CanLogin,
+    CanReceive,
+    Cursor,
+    DomainName,
+    Email,
+    HardDelete,
+    Limit,
+    Password,
+    QuotaMb,
+    to_cursor,
+)
+from ..models import Domain, Mailbox, PurgeOrder
+from ..passwords import NewPassword
+from .answers import RemovedUserAnswer, UserAnswer, UsersAnswer
+from .operation import operation
+from .results import USER_COLUMNS, Changed, GoneMailbox, Users
+
+
+def _hash_for_new(
+    caller: Caller, *, email: Address, password: NewPassword, **_rest: object
+) -> None:
+    """Refuse what is refused anyway, then hash: it takes 50 ms, too long to hold a lock for."""
+    password.refuse_if_named_like(str(email), *email)
+    _free_domain(caller, email)
+    password.hash(settings.mailbox_bcrypt_cost)
+
+
+def _hash_for_known(caller: Caller, *, email: Address, password: NewPassword) -> None:
+    password.refuse_if_named_like(str(email), *email)
+    caller.live_mailbox(email)
+    password.hash(settings.mailbox_bcrypt_cost)
+
+
+@operation(
+    who="project",
+    answers=UserAnswer,
+    title="Add a mailbox",
+    status=201,
+    first=_hash_for_new,
+)
+def add_user(
+    caller: Caller, *, email: Email, password: Password, quota_mb: QuotaMb = 1024
+) -> Changed:
+    """Create a mailbox on a domain of the project that has e-mail turned on.
+
+    Its owner can sign in as soon as the nodes have fetched the change, within a minute. An address
+    that is taken is refused with MAILBOX_EXISTS, one whose mailbox was removed and is not purged
+    yet with MAILBOX_REMOVED: restore it with restore-user, or remove it with hard_delete.
+    """
+    domain = _free_domain(caller, email)
+    mailbox = Mailbox(
+        domain_id=domain.id,
+        email=str(email),
+        password_hash=password.hash(settings.mailbox_bcrypt_cost),
+        quota_mb=quota_mb,
+    )
+    db.session.add(mailbox)
+    return Changed(mailbox)
+
+
+@operation(
+    who="project",
+    answers=RemovedUserAnswer,
+    title="Remove a mailbox",
+    destroys=True,
+)
+def remove_user(
+    caller: Caller, *, email: Email, hard_delete: HardDelete = False
+) -> Changed | GoneMailbox:
+    """Remove a mailbox: its owner can no longer sign in and mail to it is refused.
+
+    Without hard_delete it can be brought back with restore-user until its purge_at, and removing
+    it again changes nothing. With hard_delete it is gone for good and the nodes drop its mail.
+    """
+    mailbox = caller.mailbox(email)
+    if hard_delete:
+        db.session.add(PurgeOrder(mailbox_id=mailbox.id, due_at=clock.now(), is_released=True))
+        db.session.delete(mailbox)
+        return GoneMailbox(str(email))
+    if mailbox.is_active:
+        mailbox.purge_at = clock.from_now(days=settings.grace_days)
+        mailbox.updated_at = clock.now()
+    return Changed(mailbox)
+
+
+@operation(who="project", answers=UserAnswer, title="Restore a removed mailbox")
+def restore_user(caller: Caller, *, email: Email) -> Changed:
+    """Bring back a mailbox that was removed, with its password, settings and mail.
+
+    Possible until its purge_at. On a mailbox that is live it changes nothing.
+    """
+    mailbox = caller.mailbox(email)
+    if not mailbox.is_active:
+        mailbox.purge_at = None
+        mailbox.updated_at = clock.now()
+    return Changed(mailbox)
+
+
+@operation(who="project", answers=UsersAnswer, title="List mailboxes", reads=True)
+def list_users(
+    caller: Caller,
+    *,
+    domain: DomainName | None = None,
+    limit: Limit | None = None,
+    cursor: Cursor | None = None,
+) -> Users:
+    """List the project's mailboxes sorted by address, those of one domain when domain is given.
+
+    Changes nothing. Removed mailboxes that are not purged yet are in it with active false. Without
+    limit all are answered; with it, pass next_cursor as cursor to get the page that follows.
+    """
+    if domain is not None:
+        scope = Mailbox.domain_id == caller.mail_domain(domain).id
+    else:
+        enabled = db.select(Domain.id).where(
+            Domain.project_id == caller.project_id, Domain.email_enabled
+        )
+        scope = Mailbox.domain_id.in_(enabled)
+    query = db.select(*USER_COLUMNS).where(scope).order_by(Mailbox.email)
+    if cursor is not None:
+        query = query.where(Mailbox.email > cursor)
+    if limit is not None:
+        query = query.limit(limit + 1)  # one more tells whether another page follows
+    rows = db.session.execute(query).all()
+    if limit is None and cursor is None:
+        return Users(rows, len(rows), None)
+    total = db.session.scalar(db.select(func.count()).select_from(Mailbox).where(scope)) or 0
+    if limit is None or len(rows) <= limit:
+        return Users(rows, total, None)
+    return Users(rows[:limit], total, to_cursor(rows[limit - 1].email))
+
+
+@operation(
+    who="project",
+    answers=UserAnswer,
+    title="Change a mailbox's password",
+    destroys=True,
+    first=_hash_for_known,
+)
+def update_password(caller: Caller, *, email: Email, password: Password) -> Changed:
+    """Give a mailbox another password; the old one stops working as soon as the nodes know.
+
+    Sessions that are open with the old one are ended. A removed mailbox is refused with
+    MAILBOX_REMOVED.
+    """
+    mailbox = caller.live_mailbox(email)
+    mailbox.password_hash = password.hash(settings.mailbox_bcrypt_cost)
+    mailbox.updated_at = clock.now()
+    return Changed(mailbox)
+
+
+@operation(who="project", answers=UserAnswer, title="Change a mailbox's settings")
+def update_user(
+    caller: Caller,
+    *,
+    email: Email,
+    quota_mb: QuotaMb | None = None,
+    can_login: CanLogin | None = None,
+    can_receive: CanReceive | None = None,
+) -> Changed:
+    """Change a mailbox's storage, whether its owner may sign in, and whether it accepts mail.
+
+    What is not given stays as it is. A removed mailbox is refused with MAILBOX_REMOVED.
+    """
+    mailbox = caller.live_mailbox(email)
+    given = {"quota_mb": quota_mb, "can_login": can_login, "can_receive": can_receive}
+    for name, value in given.items():
+        if value is not None and value != getattr(mailbox, name):
+            setattr(mailbox, name, value)
+            mailbox.updated_at = clock.now()
+    return Changed(mailbox)
+
+
+def _free_domain(caller: Caller, email: Address) -> Domain:
+    """The domain a mailbox can be made on. Refuses an address that is taken."""
+    domain = caller.mail_domain(email.domain, field="email")
+    taken = db.session.scalar(db.select(Mailbox).where(Mailbox.email == str(email)))
+    if taken is None:
+        return domain
+    if not taken.is_active:
+        raise removed(taken)
+    raise Conflict(
+        "MAILBOX_EXISTS",
+        f"There already is a mailbox {email}.",
+        field="email",
+        recovery="Choose another address, or change the mailbox with update-user or "
+        "update-password.",
+    )

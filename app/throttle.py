@@ -1,0 +1,82 @@
+"""Rate limits, one named function each, kept in the database so that every process counts alike."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from typing import NoReturn
+
+from sqlalchemy import text
+
+from .database import write_transaction
+from .errors import Busy, TooMany, Unauthorized
+from .extensions import db, settings
+
+_MINUTE = 60.0
+
+# A bucket holds as many tokens as the limit allows a minute and refills evenly. One statement
+# takes a token if there is one, so no two processes can take the same. A clock that was set back
+# refills nothing, and locks nobody out for longer than a minute.
+_TAKE = """
+INSERT INTO buckets (key, tokens, filled_at) VALUES (:key, :limit - 1, :now)
+ON CONFLICT (key) DO UPDATE SET
+  tokens = {least}(:limit, buckets.tokens + {most}(:now - buckets.filled_at, 0) * :rate) - 1,
+  filled_at = :now
+WHERE {least}(:limit, buckets.tokens + {most}(:now - buckets.filled_at, 0) * :rate) >= 1
+  OR buckets.filled_at > :now + 60
+RETURNING tokens
+"""
+
+
+def refuse_credential(credential: str, address: str) -> NoReturn:
+    """Refuse a credential, and count it if one was sent. Raises Unauthorized or TooMany.
+
+    So many wrong ones are allowed a minute from one client address. A good credential never comes
+    here, so nobody is shut out by the failures of others behind the same address.
+    """
+    if credential:
+        with suppress(Busy):
+            _take_wrong_credential(address)
+    raise Unauthorized
+
+
+def _take_wrong_credential(address: str) -> None:
+    _take(
+        f"wrong:{address}",
+        settings.rate_wrong_credentials,
+        "There were too many wrong credentials from your address; wait a moment.",
+    )
+
+
+def take_write(token_id: int) -> None:
+    """Allow so many changes a minute with one token. Raises TooMany."""
+    _take(
+        f"write:{token_id}",
+        settings.rate_writes,
+        "This token has made too many changes in a minute; wait a moment.",
+    )
+
+
+def _take(key: str, limit: int, refusal: str) -> None:
+    if limit == 0:
+        return
+    now, rate = time.time(), limit / _MINUTE
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    names = {"least": "min", "most": "max"} if is_sqlite else {"least": "least", "most": "greatest"}
+    statement = text(_TAKE.format(**names))
+    with write_transaction() as session:
+        row = session.execute(
+            statement, {"key": key, "limit": float(limit), "now": now, "rate": rate}
+        ).first()
+    if row is None:
+        raise TooMany(refusal, retry_after=math.ceil(1 / rate))
+
+
+def forget_full_buckets() -> None:
+    """Remove the buckets that have filled up again: who owns them is a stranger once more."""
+    with write_transaction() as session:
+        session.execute(
+            text("DELETE FROM buckets WHERE filled_at < :before"),
+            {"before": time.time() - _MINUTE},
+        )

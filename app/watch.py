@@ -1,0 +1,91 @@
+"""What a process knows of the panel's state, and for how long that is true.
+
+A node asks again and again, and nearly always nothing has changed. On SQLite `PRAGMA data_version`
+says whether any other connection has changed the database (https://www.sqlite.org/pragma.html); as
+long as it has not, what was read before is still so, and a poll costs no query at all. PostgreSQL
+has no such thing: there every poll asks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import dataclass, field
+
+from .extensions import db
+from .models import Feed, Node, SyncKey
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """A sync key, and what is to be known of its node."""
+
+    node_id: int
+    node: str
+    network: str | None
+    expires_at: str | None
+    is_paused: bool
+
+
+@dataclass
+class Known:
+    """What was read at one version of the database."""
+
+    epoch: str
+    revision: int
+    keys: dict[str, KnownKey] = field(default_factory=dict)
+
+    def key(self, digest: str) -> KnownKey | None:
+        """The sync key of this digest, None when there is none."""
+        if digest in self.keys:
+            return self.keys[digest]
+        key = _read_key(digest)
+        if key:  # wrong keys are not remembered: there is no end to them
+            self.keys[digest] = key
+        return key
+
+
+class Watch:
+    """Hands out what is known, read anew when the database has changed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._version: int | None = None
+        self._known: Known | None = None
+
+    def now(self) -> Known:
+        """What is true at this moment."""
+        if db.engine.dialect.name != "sqlite":
+            return _read()
+        with self._lock:
+            # The version is read before the state: a change in between is then noticed next time.
+            version = self._data_version()
+            if self._known is None or version != self._version:
+                self._known, self._version = _read(), version
+            return self._known
+
+    def _data_version(self) -> int:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                str(db.engine.url.database), check_same_thread=False, isolation_level=None
+            )
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+
+def _read() -> Known:
+    db.session.rollback()  # an older snapshot would not show what has changed
+    epoch, revision = db.session.execute(db.select(Feed.epoch, Feed.revision)).one()
+    db.session.rollback()
+    return Known(epoch, revision)
+
+
+def _read_key(digest: str) -> KnownKey | None:
+    row = db.session.execute(
+        db.select(Node.id, Node.name, Node.ip_address, SyncKey.expires_at, Node.is_paused)
+        .join(SyncKey, SyncKey.node_id == Node.id)
+        .where(SyncKey.digest == digest)
+    ).first()
+    db.session.rollback()
+    return KnownKey(*row) if row else None
