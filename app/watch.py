@@ -65,6 +65,13 @@ class Watch:
                 self._known, self._version = _read(), version
             return self._known
 
+    def close(self) -> None:
+        """Let go of the database."""
+        with self._lock:
+            if self._connection:
+                self._connection.close()
+            self._connection = None
+
     def _data_version(self) -> int:
         if self._connection is None:
             self._connection = sqlite3.connect(

@@ -1,0 +1,196 @@
+"""The stage for every test: a panel of its own, and one cast.
+
+alice is a customer, bob her colleague, charlie a customer of somebody else who must see nothing,
+root the admin, mpi01 a node.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from app import create_app
+from app.caller import Caller, caller_with_token, command_line
+from app.config import Settings
+from app.extensions import Base, db
+from app.operations import OPERATIONS
+from tests import postgres
+
+PASSWORD = "correct horse battery"
+
+needs_postgres = pytest.mark.skipif(
+    postgres.binaries() is None,
+    reason=f"NOT TESTED on PostgreSQL: apt-get install {postgres.PACKAGE}",
+)
+ON_BOTH = ["sqlite", pytest.param("postgresql", marks=[pytest.mark.real, needs_postgres])]
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite panel, migrated once and copied for each test."""
+    folder = tmp_path_factory.mktemp("migrated")
+    app = create_app(Settings(instance=folder))
+    with app.app_context():
+        upgrade()
+        db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        db.session.remove()
+        db.engine.dispose()
+    return folder / "panel.db"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An empty PostgreSQL panel, migrated once and emptied for each test."""
+    with postgres.server() as url:
+        settings = Settings.from_environment({"MAILCOTE_DATABASE_URL": url})
+        folder = tmp_path_factory.mktemp("instance")
+        app = create_app(Settings(instance=folder, database_url=settings.database_url))
+        with app.app_context():
+            upgrade()
+            db.engine.dispose()
+        yield settings.database_url
+
+
+@pytest.fixture
+def database() -> str:
+    """Which database a test runs on; folders whose tests run on both override this."""
+    return "sqlite"
+
+
+@pytest.fixture
+def settings(
+    tmp_path: Path, database: str, request: pytest.FixtureRequest, migrated_file: Path
+) -> Settings:
+    """Cheap hashes and no rate limits, unless a test replaces them."""
+    url = ""
+    if database == "sqlite":
+        shutil.copy(migrated_file, tmp_path / "panel.db")
+    else:
+        url = request.getfixturevalue("postgres_url")
+    return Settings(
+        instance=tmp_path,
+        database_url=url,
+        secret_key="x" * 32,
+        mailbox_bcrypt_cost=4,
+        person_bcrypt_cost=4,
+        rate_wrong_credentials=0,
+        rate_writes=0,
+    )
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application on an empty panel."""
+    app = create_app(settings)
+    with app.app_context():
+        if db.engine.dialect.name == "postgresql":
+            _empty()
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    app.extensions["node_desk"].watch.close()
+
+
+def _empty() -> None:
+    tables = ", ".join(name for name in Base.metadata.tables if name != "feed")
+    with db.engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        connection.execute(text("UPDATE feed SET revision = 1, users = 0, shrink_is_meant = true"))
+
+
+@dataclass
+class Cast:
+    """Who is on stage, and the credentials they hold."""
+
+    tokens: dict[str, str] = field(default_factory=dict)
+    sync_key: str = ""
+
+    def caller(self, name: str) -> Caller:
+        """Somebody by the token they hold, acting in their project; needs an app context."""
+        caller = caller_with_token(f"Bearer {self.tokens[name]}", "192.0.2.1")
+        return caller.in_project(2 if name == "charlie" else 1)
+
+    @property
+    def alice(self) -> Caller:
+        """Customer of project 1, which has example.nl with e-mail on and parked.nl with it off."""
+        return self.caller("alice")
+
+    @property
+    def charlie(self) -> Caller:
+        """Customer of project 2, which has charlie.nl with e-mail on."""
+        return self.caller("charlie")
+
+    @property
+    def root(self) -> Caller:
+        """The admin, acting in project 1."""
+        return self.caller("root")
+
+
+@pytest.fixture
+def cast(app: Flask) -> Cast:
+    """Two projects with their domains, tokens for everybody, and one node."""
+    run, operator = OPERATIONS, command_line()
+    cast = Cast()
+    with app.app_context():
+        for name in ("Alice's company", "Charlie's company"):
+            run["add-project"](operator, name=name)
+        for name, project_id, scope in (
+            ("alice", 1, "write"),
+            ("bob", 1, "read"),
+            ("charlie", 2, "write"),
+            ("root", None, "write"),
+        ):
+            owner = {} if project_id is None else {"project_id": project_id}
+            made = run["add-token"](operator, name=name, scope=scope, **owner)
+            cast.tokens[name] = made.text
+        for domain, project_id in (("example.nl", 1), ("parked.nl", 1), ("charlie.nl", 2)):
+            run["assign-domain"](operator, domain=domain, project_id=project_id)
+        for domain, project_id in (("example.nl", 1), ("charlie.nl", 2)):
+            run["enable-email"](operator.in_project(project_id), domain=domain)
+        cast.sync_key = run["add-node"](operator, name="mpi01").sync_key
+    return cast
+
+
+@pytest.fixture
+def core(app: Flask, cast: Cast) -> Iterator[Cast]:
+    """The cast, with an app context for calling operations directly."""
+    with app.app_context():
+        yield cast
+
+
+@dataclass
+class Api:
+    """The JSON API as somebody with a token uses it."""
+
+    client: FlaskClient
+    cast: Cast
+
+    def __call__(
+        self, endpoint: str, who: str = "alice", project: object = None, **body: Any
+    ) -> TestResponse:
+        """POST an operation with its fields; in the caller's own project unless told otherwise."""
+        project = project or (2 if who == "charlie" else 1)
+        return self.client.post(
+            f"/iapi/project/{project}/email_account/{endpoint}", json=body, headers=self.as_(who)
+        )
+
+    def as_(self, who: str) -> dict[str, str]:
+        """The header that carries somebody's token."""
+        return {"Authorization": f"Bearer {self.cast.tokens[who]}"}
+
+
+@pytest.fixture
+def api(app: Flask, cast: Cast) -> Api:
+    """The JSON API, with the cast in place."""
+    return Api(app.test_client(), cast)
