@@ -1,0 +1,1 @@
+"""The agent against a panel that can answer anything, with real files and real processes."""

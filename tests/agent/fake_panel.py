@@ -1,0 +1,151 @@
+"""A panel of our own: an HTTP server on loopback that answers whatever a test wants."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+EPOCH = "6f1c2f0e-58a4-4c8e-9d0f-0123456789ab"
+OTHER_EPOCH = "0b8f4c1d-1111-4222-8333-abcdefabcdef"
+HASH = "{BLF-CRYPT}$2y$10$" + "a" * 53
+OTHER_HASH = "{BLF-CRYPT}$2y$10$" + "b" * 53
+
+Export = dict[str, Any]
+
+
+def user(email: str, /, **changes: Any) -> dict[str, Any]:
+    """A mailbox whose id follows from its address, unless the test says another."""
+    return {
+        "id": hashlib.md5(email.encode()).hexdigest(),
+        "email": email,
+        "password": HASH,
+        "quota_mb": 1024,
+        "login": True,
+        "deliver": True,
+        **changes,
+    }
+
+
+def users(count: int, **changes: Any) -> list[dict[str, Any]]:
+    return [user(f"user{number}@example.nl", **changes) for number in range(count)]
+
+
+def export(
+    boxes: list[dict[str, Any]],
+    *,
+    revision: int = 1,
+    domains: tuple[str, ...] = ("example.nl",),
+    aliases: tuple[dict[str, Any], ...] = (),
+    **changes: Any,
+) -> Export:
+    """A whole answer with right counts and digest; `changes` then spoil it."""
+    rows: dict[str, list[Any]] = {
+        "domains": sorted(domains),
+        "users": sorted(boxes, key=lambda box: str(box.get("id"))),
+        "aliases": list(aliases),
+    }
+    return {
+        "format": 1,
+        "epoch": EPOCH,
+        "revision": revision,
+        "full": True,
+        "counts": {name: len(values) for name, values in rows.items()},
+        "sha256": digest(list(rows.values())),
+        "allow_shrink": False,
+        **rows,
+        "purge": [],
+        **changes,
+    }
+
+
+def digest(arrays: list[Any]) -> str:
+    text = json.dumps(arrays, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def etag_of(answer: Export) -> str:
+    return f'"{answer["epoch"]}-{answer["revision"]}-mpi01"'
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        panel: FakePanel = self.server.panel  # type: ignore[attr-defined]
+        panel.requests.append({"path": self.path, **dict(self.headers.items())})
+        self.close_connection = True
+        try:
+            panel.behaviour(self)
+        except (BrokenPipeError, ConnectionResetError):
+            panel.hung_up.set()
+
+    def log_message(self, *args: Any, **named: Any) -> None:
+        pass
+
+    def reply(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+Behaviour = Callable[[Handler], None]
+
+
+class FakePanel:
+    """Serves `answer` as the contract says, until a test gives it another behaviour."""
+
+    def __init__(self) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.panel = self  # type: ignore[attr-defined]
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.requests: list[dict[str, str]] = []
+        self.behaviour: Behaviour = self.serve
+        self.answer = export([])
+        self.hung_up = threading.Event()
+        self.speaks_gzip = True
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def serve(self, handler: Handler) -> None:
+        answer = self.answer
+        if handler.headers["If-None-Match"] == etag_of(answer):
+            handler.reply(304, {"ETag": etag_of(answer)})
+            return
+        headers = {"ETag": etag_of(answer), "Content-Type": "application/json"}
+        body = json.dumps(answer).encode()
+        if self.speaks_gzip and "gzip" in (handler.headers["Accept-Encoding"] or ""):
+            headers["Content-Encoding"], body = "gzip", gzip.compress(body, 1)
+        handler.reply(200, headers, body)
+
+    def always(self, body: bytes | Export, *, status: int = 200, **headers: str) -> None:
+        """Answer with this from now on, whatever is asked; `ETag` is made from an export.
+        A header that is given as "" is left out."""
+        tag = etag_of(body) if isinstance(body, dict) else etag_of(export([], revision=9))
+        raw = json.dumps(body).encode() if isinstance(body, dict) else body
+        sent = {
+            "Content-Type": "application/json",
+            "ETag": tag,
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        kept = {name: value for name, value in sent.items() if value}
+        self.behaviour = lambda handler: handler.reply(status, kept, raw)
+
+    def raw(self, *parts: bytes) -> None:
+        """Answer with these bytes and hang up, without any HTTP of ours."""
+
+        def behaviour(handler: Handler) -> None:
+            for part in parts:
+                handler.wfile.write(part)
+
+        self.behaviour = behaviour
