@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from flask import Flask
+from flask import Flask, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import api, database, models, sync
+from . import api, cli, database, models, sync
 from .config import Settings
 from .envelope import failure_of
 from .extensions import db, migrate
+from .network import host_name
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,8 +38,11 @@ def create_app(config: Settings | None = None) -> Flask:
     )
     db.init_app(app)
     migrate.init_app(app, db, directory=str(_ROOT / "app" / "migrations"), render_as_batch=True)
+    app.secret_key = config.secret()
+    cli.register(app)
     for face in (api, sync):
         app.register_blueprint(face.bp)
+    app.before_request(_refuse_other_hosts(config))
     app.register_error_handler(Exception, failure_of)
     app.url_map.merge_slashes = False  # an address either is one of ours or is not
     with app.app_context():
@@ -46,3 +52,15 @@ def create_app(config: Settings | None = None) -> Flask:
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app
+
+
+def _refuse_other_hosts(config: Settings) -> Callable[[], None]:
+    """Refuse a request for a host that somebody made up: links could be built with its name."""
+    public = urlsplit(config.public_url).hostname
+    accepted = {"localhost", "127.0.0.1", "::1", config.host, public}
+
+    def refuse() -> None:
+        if host_name(request) not in accepted:
+            abort(400)
+
+    return refuse

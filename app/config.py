@@ -7,7 +7,10 @@ them once, at the start of a process.
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -65,6 +68,10 @@ class Settings:
         }
         return cls(**values)  # type: ignore[arg-type]  # each reader gives its field's type
 
+    def secret(self) -> str:
+        """The secret key: the one that was set, or the one made once for this installation."""
+        return self.secret_key or _kept_secret(self.instance / "secret_key")
+
     @property
     def database(self) -> str:
         """The database's URL in SQLAlchemy's form."""
@@ -119,6 +126,12 @@ def _database_url(name: str, text: str) -> str:
     raise WrongSetting(f"{name} takes sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.")
 
 
+def _host(name: str, text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z.:-]{1,253}", text):
+        raise WrongSetting(f"{name} takes the IP address or name of this machine to listen on.")
+    return text.lower()
+
+
 def _web_address(name: str, text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -142,7 +155,7 @@ _READERS: dict[str, Reader] = {
     "database_url": _database_url,
     "secret_key": _secret,
     "public_url": _web_address,
-    "host": _text,
+    "host": _host,
     "trusted_proxies": _whole(0, 10),
     "workers": _whole(0, 64),
     "mailbox_bcrypt_cost": _whole(4, 14),
@@ -154,3 +167,15 @@ _READERS: dict[str, Reader] = {
     "rate_wrong_credentials": _whole(0, 1_000_000),
     "rate_writes": _whole(0, 1_000_000),
 }
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret in this file, which is made first if need be, by one process only."""
+    if not path.exists():
+        new = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        new.touch(mode=0o600)
+        new.write_text(secrets.token_urlsafe(48))
+        with suppress(FileExistsError):
+            os.link(new, path)  # never replaces the one that another process just made
+        new.unlink()
+    return path.read_text()

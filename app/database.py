@@ -111,6 +111,8 @@ def prepare(engine: Engine) -> None:
     """Give an SQLite engine the transaction handling above; PostgreSQL needs none."""
     if engine.dialect.name != "sqlite":
         return
+    # Made here, so that only its owner can ever read it; its journals take over the mode.
+    os.close(os.open(str(engine.url.database), os.O_CREAT | os.O_RDONLY, 0o600))
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     # The "commit" event fires before the commit, which is too early to let the next writer in.

@@ -46,6 +46,7 @@ class Export:
 
     epoch: str
     revision: int
+    users: int
     chunks: list[bytes] = field(repr=False)
 
     @cached_property
@@ -104,7 +105,7 @@ def build() -> Export:
             "domains": domains,
         }
         chunks[0] = orjson.dumps(head)[:-1] + b',"users":['
-        return Export(feed.epoch, feed.revision, chunks)
+        return Export(feed.epoch, feed.revision, count, chunks)
 
 
 def _domains() -> list[str]:

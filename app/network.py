@@ -7,6 +7,7 @@ to that, so `remote_addr` can be believed here.
 from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from flask import Request
 
@@ -27,3 +28,11 @@ def is_within(address: str, network: str | None) -> bool:
     if network is None:
         return True
     return bool(address) and ip_address(address) in ip_network(network)
+
+
+def host_name(request: Request) -> str | None:
+    """The host a request is for, without port or brackets; None when that cannot be told."""
+    try:
+        return urlsplit(f"//{request.headers.get('Host', '')}").hostname
+    except ValueError:
+        return None

@@ -183,3 +183,13 @@ def purge(caller: Caller) -> Purged:  # noqa: ARG001
     for order in orders:
         order.is_released = True
     return Purged(len(mailboxes), len(mailboxes) + len(orders))
+
+
+def anything_to_purge() -> bool:
+    """Whether `purge` would find something; it saves an hourly line in the audit log."""
+    moment = clock.now()
+    mailbox = db.select(Mailbox.id).where(Mailbox.purge_at <= moment).exists()
+    order = db.select(PurgeOrder.mailbox_id).where(
+        PurgeOrder.due_at <= moment, ~PurgeOrder.is_released
+    )
+    return bool(db.session.scalar(db.select(mailbox | order.exists())))

@@ -1,0 +1,57 @@
+"""The panel's self-check: what an operator would want to know before trusting it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+from sqlalchemy import text
+
+from . import export, schema
+from .extensions import db, settings
+from .models import Feed, Mailbox
+
+ENOUGH_DISK = 200 * 2**20  # bytes
+
+
+def run() -> Iterator[tuple[bool, str]]:
+    """Each check's verdict and a sentence on it. Needs an application context."""
+    for check in (_schema, _soundness, _account, _export, _disk, _secret):
+        yield check()
+
+
+def _schema() -> tuple[bool, str]:
+    return schema.present() == schema.newest(), "the database has the tables of this version"
+
+
+def _soundness() -> tuple[bool, str]:
+    if db.engine.dialect.name != "sqlite":
+        return True, "the database answers"
+    verdict = db.session.scalar(text("PRAGMA integrity_check"))
+    broken = db.session.execute(text("PRAGMA foreign_key_check")).all()
+    return verdict == "ok" and not broken, "the database file is sound"
+
+
+def _account() -> tuple[bool, str]:
+    feeds = db.session.scalars(db.select(Feed)).all()
+    return len(feeds) == 1, f"the panel is at revision {feeds[0].revision if feeds else 'none'}"
+
+
+def _export() -> tuple[bool, str]:
+    """Damaged rows are left out of the export, which then holds fewer than are accounted for."""
+    active = db.session.scalar(
+        db.select(db.func.count()).select_from(Mailbox).where(Mailbox.purge_at.is_(None))
+    )
+    users = export.build().users
+    return users == active, f"nodes are told {users} of {active} active mailboxes"
+
+
+def _disk() -> tuple[bool, str]:
+    free = shutil.disk_usage(settings.instance).free
+    return free >= ENOUGH_DISK, f"{free // 2**20} MiB are free in the instance folder"
+
+
+def _secret() -> tuple[bool, str]:
+    path = settings.instance / "secret_key"
+    is_private = not path.exists() or not path.stat().st_mode & 0o077
+    return is_private, "the secret key can be read by its owner only"

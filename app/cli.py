@@ -1,0 +1,225 @@
+"""FACE: the `mailcote` command; the same commands also answer to `flask`.
+
+Exit codes: 0 done, 1 refused (the reason on standard error), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from . import backup as backups
+from . import checks, schema
+from .caller import command_line
+from .config import WrongSetting
+from .errors import Invalid, OperationError
+from .extensions import settings
+from .operations import OPERATIONS
+
+_REFUSALS = (OperationError, WrongSetting, schema.CannotUpgrade, backups.CannotBackUp)
+
+
+def main() -> None:
+    """The entry point of `mailcote`."""
+    from . import create_app  # the factory registers these commands, so it imports this module
+
+    commands.main(prog_name="mailcote", obj=ScriptInfo(create_app=create_app))
+
+
+def register(app: Flask) -> None:
+    """Offer the commands to `flask` as well."""
+    for command in commands.commands.values():
+        app.cli.add_command(command)
+
+
+@click.group()
+def commands() -> None:
+    """Mailcote: mailboxes on your own domains, live on every mail node."""
+
+
+def _with_panel(function: Callable[..., None]) -> Callable[..., None]:
+    """Run a command in the application, its database up to date, and report refusals plainly."""
+
+    @click.pass_context
+    def run(context: click.Context, /, *arguments: Any, **options: Any) -> None:
+        try:
+            app = context.ensure_object(ScriptInfo).load_app()
+            with app.app_context():
+                schema.bring_up_to_date()
+                context.invoke(function, *arguments, **options)
+        except _REFUSALS as error:
+            _refuse(error)
+
+    return update_wrapper(run, function)
+
+
+def _refuse(error: Exception) -> None:
+    click.echo(f"mailcote: {error}", err=True)
+    if isinstance(error, OperationError) and error.recovery:
+        click.echo(error.recovery, err=True)
+    sys.exit(1)
+
+
+@commands.command()
+@click.option("--host", default=None, help="The address to listen on; default 127.0.0.1.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@_with_panel
+def serve(host: str | None, port: int) -> None:
+    """Run the production server."""
+    host = host or settings.host
+    bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    click.echo(f"Mailcote listens on http://{bind}", err=True)
+    gunicorn = ["-m", "gunicorn", "--config", "python:app.server", "--bind", bind]
+    environment = {**os.environ, "MAILCOTE_HOST": host}
+    os.execve(sys.executable, [sys.executable, *gunicorn, "app:create_app()"], environment)
+
+
+@commands.group()
+def project() -> None:
+    """Projects, to which customers and domains belong."""
+
+
+@project.command("add")
+@click.argument("name")
+@_with_panel
+def add_project(name: str) -> None:
+    """Create a project; its id is on the last line."""
+    click.echo(OPERATIONS["add-project"](command_line(), name=name).id)
+
+
+@commands.group()
+def person() -> None:
+    """People who sign in to the panel."""
+
+
+@person.command("add")
+@click.argument("email")
+@click.option("--admin", is_flag=True, help="May do everything.")
+@click.option("--project", "projects", multiple=True, type=int, help="May be given repeatedly.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@_with_panel
+def add_person(email: str, admin: bool, projects: tuple[int, ...], password_stdin: bool) -> None:
+    """Let somebody sign in; without a password, by the one-time link on the last line."""
+    given: dict[str, Any] = {"email": email, "is_admin": admin, "projects": list(projects)}
+    if password_stdin:
+        given["password"] = _line_from_standard_input()
+    made = OPERATIONS["add-person"](command_line(), **given)
+    click.echo(f"{made.person.email} can sign in.")
+    if made.welcome:
+        click.echo("This link works once, within 7 days, to choose a password:")
+        click.echo(f"{settings.public_url}/welcome/{made.welcome}")
+
+
+@commands.group()
+def domain() -> None:
+    """Mail domains."""
+
+
+@domain.command("link")
+@click.argument("domain")
+@click.option("--project", "project_id", required=True, type=int)
+@_with_panel
+def link_domain(domain: str, project_id: int) -> None:
+    """Link a domain to a project without the ownership check."""
+    linked = OPERATIONS["assign-domain"](command_line(), domain=domain, project_id=project_id)
+    click.echo(f"{linked.domain.name} is linked to project {project_id}.")
+
+
+@commands.group()
+def token() -> None:
+    """Credentials for programs."""
+
+
+@token.command("add")
+@click.option("--project", "project_id", type=int)
+@click.option("--admin", is_flag=True)
+@click.option("--name", default="made on the command line", help="To recognise it by.")
+@click.option("--scope", type=click.Choice(["read", "write"]), default="write", show_default=True)
+@click.option("--expires", "days", type=int, help="Days from now.")
+@_with_panel
+def add_token(project_id: int | None, admin: bool, name: str, scope: str, days: int | None) -> None:
+    """Make a token for one project or for an admin; it is on the last line, this once."""
+    if admin == (project_id is not None):
+        raise click.UsageError("Give either --project ID or --admin.")
+    given = {"name": name, "scope": scope, "project_id": project_id, "days": days}
+    given = {key: value for key, value in given.items() if value is not None}
+    click.echo(OPERATIONS["add-token"](command_line(), **given).text)
+
+
+@commands.group()
+def node() -> None:
+    """Mail nodes."""
+
+
+@node.command("add")
+@click.argument("name")
+@click.option("--ip", "ip_address", help="The address or CIDR network it has to come from.")
+@_with_panel
+def add_node(name: str, ip_address: str | None) -> None:
+    """Create a node; its sync key is on the last line, this once."""
+    given = {"name": name} | ({} if ip_address is None else {"ip_address": ip_address})
+    click.echo(OPERATIONS["add-node"](command_line(), **given).sync_key)
+
+
+@commands.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_with_panel
+def backup(file: Path) -> None:
+    """Write a consistent backup; the panel may be in use."""
+    backups.back_up(file)
+    click.echo(f"Everything is in {file}.")
+
+
+@commands.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_with_panel
+def restore(file: Path) -> None:
+    """Replace everything by a backup, and begin a new epoch; the panel may be in use."""
+    present = backups.restore(file)
+    schema.bring_up_to_date()
+    click.echo(f"Restored from {file}. What was here before is in {present}.")
+    click.echo("If it holds far fewer mailboxes than the nodes do, they keep theirs until you run")
+    click.echo("mailcote confirm-shrink")
+
+
+@commands.command("confirm-shrink")
+@_with_panel
+def confirm_shrink() -> None:
+    """Tell the nodes that the present mailboxes are meant, however few."""
+    OPERATIONS["confirm-shrink"](command_line())
+    click.echo("Nodes will take over the present mailboxes.")
+
+
+@commands.command()
+@_with_panel
+def purge() -> None:
+    """Let go of the mailboxes that are past their grace period."""
+    done = OPERATIONS["purge"](command_line())
+    click.echo(f"{done.mailboxes} mailboxes are gone, {done.orders} purge orders went out.")
+
+
+@commands.command()
+@_with_panel
+def check() -> None:
+    """Check the panel itself; exit code 1 when something is wrong."""
+    verdicts = list(checks.run())
+    for is_fine, sentence in verdicts:
+        click.echo(f"{'ok    ' if is_fine else 'WRONG '} {sentence}")
+    if not all(is_fine for is_fine, _ in verdicts):
+        sys.exit(1)
+
+
+def _line_from_standard_input() -> str:
+    """What is on standard input, less one newline at its end."""
+    try:
+        return sys.stdin.buffer.read().decode().removesuffix("\n")
+    except UnicodeDecodeError:
+        raise Invalid("The password on standard input is not UTF-8.") from None

@@ -1,0 +1,33 @@
+"""Settings of the production server, gunicorn (https://docs.gunicorn.org/en/stable/settings.html).
+
+`mailcote serve` runs it with this file. One process for each core, since Python computes in one
+thread at a time; many threads in each, since requests wait for password hashes and for disks.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from . import housekeeping
+from .config import Settings
+
+worker_class = "gthread"
+workers = Settings.from_environment().workers or os.cpu_count() or 1
+threads = 128
+timeout = 60
+graceful_timeout = 30
+keepalive = 75
+# A node's or browser's request line fits; what is longer is refused before the application.
+limit_request_line = 8190
+# The control socket would be one more door, shared by name between all panels of a user.
+control_socket_disable = True
+# Who the client is, the application says by MAILCOTE_TRUSTED_PROXIES; here nobody is believed.
+forwarded_allow_ips = ""
+errorlog = "-"
+loglevel = "warning"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start what each worker does by itself."""
+    housekeeping.start(worker.app.wsgi())
