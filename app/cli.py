@@ -19,7 +19,10 @@ from flask.cli import ScriptInfo
 from . import backup as backups
 from . import checks, schema
 from .caller import command_line
-from .config import WrongSetting
+from .config import Settings, WrongSetting
+from .demo import example
+from .demo.run import CannotRun
+from .demo.run import run as run_demo
 from .errors import Invalid, OperationError
 from .extensions import settings
 from .operations import OPERATIONS
@@ -74,12 +77,45 @@ def _refuse(error: Exception) -> None:
 @_with_panel
 def serve(host: str | None, port: int) -> None:
     """Run the production server."""
-    host = host or settings.host
+    environment = {**os.environ, "MAILCOTE_HOST": host or settings.host}
+    listen_on = Settings.from_environment(environment).host
+    command = _server(listen_on, port)
+    click.echo(f"Mailcote listens on {listen_on}, port {port}.", err=True)
+    os.execve(command[0], command, environment)
+
+
+@commands.command()
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+def demo(port: int) -> None:
+    """Run a panel with example data of its own, and a mail node where Dovecot is installed."""
+    from . import create_app  # the factory registers these commands, so it imports this module
+
+    try:
+        folder = Settings.from_environment().instance / "demo"
+        changed = {
+            "MAILCOTE_INSTANCE": str(folder),
+            "MAILCOTE_DATABASE_URL": f"sqlite:///{folder / 'demo.db'}",
+            "MAILCOTE_PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "MAILCOTE_HOST": "127.0.0.1",
+        }
+        environment = {**os.environ, **changed}
+        secrets = example.secrets_of(folder)
+        if secrets is None:
+            for left_over in folder.glob("demo.db*"):
+                left_over.unlink()
+        with create_app(Settings.from_environment(environment)).app_context():
+            schema.bring_up_to_date()
+            secrets = secrets or example.set_up(folder)
+        run_demo(secrets, _server("127.0.0.1", port), environment, port, click.echo)
+    except (*_REFUSALS, CannotRun) as error:
+        _refuse(error)
+
+
+def _server(host: str, port: int) -> list[str]:
+    """The command that runs the production server."""
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    click.echo(f"Mailcote listens on http://{bind}", err=True)
     gunicorn = ["-m", "gunicorn", "--config", "python:app.server", "--bind", bind]
-    environment = {**os.environ, "MAILCOTE_HOST": host}
-    os.execve(sys.executable, [sys.executable, *gunicorn, "app:create_app()"], environment)
+    return [sys.executable, *gunicorn, "app:create_app()"]
 
 
 @commands.group()

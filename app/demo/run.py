@@ -1,0 +1,131 @@
+"""The demo's processes: the panel, and where Dovecot is installed a mail node of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from .dovecot import DovecotError, PrivateDovecot, missing_packages
+from .example import ADMIN, BAKERY, CUSTOMER, Secrets
+
+START_SECONDS = 60
+_AGENT = Path(__file__).parents[1] / "agent.py"
+Say = Callable[[str], object]
+
+
+class CannotRun(Exception):
+    """The demo does not start; the message says why."""
+
+
+def run(
+    secrets: Secrets, server: list[str], environment: Mapping[str, str], port: int, say: Say
+) -> None:
+    """Run until TERM or INT, or until the panel ends. Raises CannotRun."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    with ExitStack() as everything:
+        panel = everything.enter_context(_process(server, environment))
+        _wait_for(panel, port)
+        _introduce(secrets, port, say)
+        try:
+            node = everything.enter_context(_node(secrets, port))
+            _introduce_node(node, secrets, say)
+        except DovecotError as error:
+            say(f"\nNo mail node is running: {error}")
+        say("\nStop it with Ctrl-C.")
+        panel.wait()
+    raise CannotRun("The panel has ended by itself.")
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    sys.exit(0)
+
+
+@contextmanager
+def _node(secrets: Secrets, port: int) -> Iterator[PrivateDovecot]:
+    """A node in a folder of its own, gone at the end: Dovecot, and the agent that feeds it."""
+    if missing := missing_packages():
+        raise DovecotError(f"to see one, apt-get install {' '.join(missing)}")
+    with tempfile.TemporaryDirectory(prefix="mailcote-demo.") as folder:
+        state = Path(folder, "state")
+        key = Path(folder, "sync.key")
+        key.touch(mode=0o600)
+        key.write_text(secrets.sync_key)
+        with PrivateDovecot.temporary(state / "users.db") as dovecot:
+            agent = [
+                *(sys.executable, str(_AGENT), "run", "--panel", f"http://127.0.0.1:{port}"),
+                *("--key-file", str(key), "--state", str(state)),
+                *("--doveadm", dovecot.doveadm, "--wait", "0", "--interval", "1"),
+            ]
+            with _process(agent, os.environ):
+                _wait_for_file(state / "users.db")
+                yield dovecot
+
+
+@contextmanager
+def _process(
+    command: list[str], environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=35)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(panel: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while panel.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        time.sleep(0.05)
+    raise CannotRun(f"The panel did not start; is port {port} in use?")
+
+
+def _wait_for_file(path: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _introduce(secrets: Secrets, port: int, say: Say) -> None:
+    address = f"http://127.0.0.1:{port}"
+    call = f"{address}/iapi/project/1/email_account"
+    authorization = f"-H 'Authorization: Bearer {secrets.project_token}'"
+    body = shlex.quote(f'{{"email": "new@{BAKERY}", "password": "a long pass phrase"}}')
+    say(f"\nMailcote is at {address}\n")
+    say(f"  customer       {CUSTOMER}   password {secrets.customer_password}")
+    say(f"  admin          {ADMIN}  password {secrets.admin_password}")
+    say(f"  project token  {secrets.project_token}")
+    say(f"  admin token    {secrets.admin_token}")
+    say("\nTry it:\n")
+    say(f"  curl {authorization} \\\n    {call}/list-users")
+    say(
+        f"  curl {authorization} \\\n    -H 'Content-Type: application/json' -d {body} \\\n"
+        f"    {call}/add-user"
+    )
+    say(f"  curl {address}/iapi/openapi.json")
+
+
+def _introduce_node(node: PrivateDovecot, secrets: Secrets, say: Say) -> None:
+    say("\nA mail node is running: sign in with any mail program, no encryption, or with\n")
+    user = shlex.quote(f"info@{BAKERY}:{secrets.mailbox_password}")
+    say(f"  curl -u {user} imap://127.0.0.1:{node.imap_port}/INBOX -X 'STATUS INBOX (MESSAGES)'\n")
+    say(f"  IMAP           127.0.0.1:{node.imap_port}")
+    say(f"  mailbox        info@{BAKERY}   password {secrets.mailbox_password}")
