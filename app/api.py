@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 from typing import Any
 
@@ -10,7 +11,7 @@ from flask import Blueprint, Response, request
 from . import openapi
 from .caller import Caller, caller_with_token
 from .envelope import failure_of, success
-from .errors import Invalid, NotFound, Unauthorized
+from .errors import Invalid, NotFound, Unauthorized, nameable
 from .fields import MAX_ID
 from .network import client_address
 from .operations import OPERATIONS, Operation
@@ -20,6 +21,8 @@ from .throttle import take_write
 bp = Blueprint("api", __name__)
 bp.register_error_handler(Exception, failure_of)
 
+_PROJECT_ID = re.compile("[1-9][0-9]{0,9}")
+
 OFFERED = [operation for operation in OPERATIONS.values() if not operation.is_internal]
 
 
@@ -28,7 +31,7 @@ def _route(operation: Operation[Any]) -> None:
 
     def run(project: str, service: str) -> Response:  # noqa: ARG001 - either spelling is served
         caller = _caller_in(project)
-        values = read_object(request) if request.method == "POST" else _query(operation)
+        values = _body() if request.method == "POST" else _query(operation)
         if not operation.reads and caller.token_id:
             take_write(caller.token_id)
         return success(operation(caller, **values).to_answer(), operation.status)
@@ -46,7 +49,7 @@ for _operation in OFFERED:
     _route(_operation)
 
 
-@bp.get("/iapi/project/<project>/integrations")
+@bp.get("/iapi/project/<project>/integrations", provide_automatic_options=False)
 def integrations(project: str) -> Response:
     """The service, and its endpoints with what they do."""
     _caller_in(project)
@@ -67,7 +70,7 @@ def integrations(project: str) -> Response:
     return success({"integrations": [service]})
 
 
-@bp.get("/iapi/openapi.json")
+@bp.get("/iapi/openapi.json", provide_automatic_options=False)
 def describe() -> Response:
     """This API as OpenAPI 3.1."""
     return Response(
@@ -75,7 +78,7 @@ def describe() -> Response:
     )
 
 
-@bp.get("/papi/project/<project>/pages")
+@bp.get("/papi/project/<project>/pages", provide_automatic_options=False)
 def credential_test(project: str) -> Response:
     """What existing n8n clients ask to find out whether their token is good."""
     try:
@@ -88,9 +91,16 @@ def credential_test(project: str) -> Response:
 def _caller_in(project: str) -> Caller:
     header = request.headers.get("Authorization", "")
     caller = caller_with_token(header, client_address(request))
-    if not (project.isascii() and project.isdigit() and 1 <= int(project[:11]) <= MAX_ID):
+    if not _PROJECT_ID.fullmatch(project) or int(project) > MAX_ID:
         raise NotFound("PROJECT_NOT_FOUND", "There is no such project.")
     return caller.in_project(int(project))
+
+
+def _body() -> dict[str, Any]:
+    """The fields of a POST. What stands in the URL would go unheeded, so it is refused."""
+    for name in request.args:
+        raise Invalid("Send this in the body of the request, not in its URL.", field=nameable(name))
+    return read_object(request)
 
 
 def _query(operation: Operation[Any]) -> dict[str, Any]:
@@ -98,6 +108,6 @@ def _query(operation: Operation[Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, texts in request.args.lists():
         if len(texts) > 1:
-            raise Invalid("This parameter is given more than once.", field=name)
+            raise Invalid("This parameter is given more than once.", field=nameable(name))
         values[name] = operation.value_of_text(name, texts[0])
     return values

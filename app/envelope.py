@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
+import traceback
 from typing import Any
 
 import orjson
@@ -34,7 +36,7 @@ def success(data: Any, status: int = 200) -> Response:
 def failure(error: OperationError) -> Response:
     """`{"success": false, "error": …, "error_object": …}` with the error's status."""
     short = {"code": error.code, "message": error.message}
-    if error.field:
+    if error.field is not None:
         short["field"] = error.field
     long = {"type": error.type, **short}
     if error.recovery:
@@ -56,8 +58,14 @@ def failure_of(error: Exception) -> Response:
     if isinstance(error, SQLAlchemyError) and is_unavailable(error):
         return failure(Busy("The panel's database cannot be reached at this moment; try again."))
     reference = secrets.token_hex(6)
-    log.error("unforeseen error, reference %s", reference, exc_info=error)
+    log.error("unforeseen error, reference %s\n%s", reference, _trace_without_values(error))
     return failure(OperationError("SERVER_ERROR", f"Something went wrong; reference {reference}."))
+
+
+def _trace_without_values(error: Exception) -> str:
+    """The traceback, without the lines in which PostgreSQL shows the whole row it refused."""
+    trace = "".join(traceback.format_exception(error))
+    return re.sub(r"^(?:DETAIL|CONTEXT): .*\n?", "", trace, flags=re.MULTILINE)
 
 
 def _failure_of_http(error: HTTPException) -> Response:

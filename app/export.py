@@ -21,16 +21,17 @@ import orjson
 
 from .database import snapshot
 from .extensions import db
-from .models import Domain, Feed, PurgeOrder
+from .models import Domain, Feed, Mailbox, PurgeOrder
 
 log = logging.getLogger(__name__)
 
 ROWS_AT_A_TIME = 2000
-_LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+_ID = re.compile("[0-9a-f]{32}")
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"(?!.{{254}})(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
 _USER = re.compile(
     r"[0-9a-f]{32} "
-    r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?@[a-z0-9.-]+ "
+    r"(?!\S{255})[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?@[a-z0-9.-]+ "
     r"\{BLF-CRYPT\}\$2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}"
 )
 _USERS = """
@@ -82,7 +83,7 @@ def build() -> Export:
     with snapshot() as session:
         feed = session.scalars(db.select(Feed)).one()
         domains = _domains()
-        purge = list(session.scalars(_released_orders()))
+        purge = _purge()
         chunks = [b""]  # room for the head, which tells what came out
         digest = hashlib.sha256(b"[" + orjson.dumps(domains) + b",[")
         count = 0
@@ -115,12 +116,19 @@ def _domains() -> list[str]:
     return [name for name in names if _is_exportable(_DOMAIN.fullmatch(name), "domain", name)]
 
 
-def _released_orders() -> Any:
-    return (
-        db.select(PurgeOrder.mailbox_id)
+def _purge() -> list[str]:
+    """Whose stored mail is to be removed; never that of a mailbox which is still there."""
+    orders = db.session.execute(
+        db.select(PurgeOrder.mailbox_id, Mailbox.id)
+        .outerjoin(Mailbox, Mailbox.id == PurgeOrder.mailbox_id)
         .where(PurgeOrder.is_released)
         .order_by(PurgeOrder.mailbox_id)
     )
+    return [
+        key
+        for key, mailbox in orders
+        if _is_exportable(_ID.fullmatch(key) and mailbox is None, "purge order", key)
+    ]
 
 
 def _users(domains: frozenset[str]) -> Iterator[list[dict[str, Any]]]:
@@ -145,6 +153,7 @@ def _users(domains: frozenset[str]) -> Iterator[list[dict[str, Any]]]:
             if _is_exportable(
                 _USER.fullmatch(f"{key} {email} {password}")
                 and ".." not in email
+                and type(quota_mb) is int
                 and 1 <= quota_mb <= 1048576
                 and email.partition("@")[2] in domains,
                 "mailbox",

@@ -18,8 +18,11 @@ def client_address(request: Request) -> str:
         address = ip_address(request.remote_addr or "")
     except ValueError:  # a Unix socket, or a proxy that sent something else
         return ""
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        return str(address.ipv4_mapped)
+    if isinstance(address, IPv6Address):
+        if address.scope_id:  # the same address on another link is another client
+            return ""
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
     return str(address)
 
 

@@ -25,7 +25,14 @@ _REFUSALS = {
     "415": "The body is not JSON.",
     "422": "A value cannot be used; `field` names it.",
     "429": "Too many requests; `Retry-After` says for how many seconds to wait.",
+    "500": "A fault of the panel; the message has a reference to it, and nothing else.",
     "503": "The panel cannot do it now; `Retry-After` says when to try again.",
+}
+_OF_BODIES = ("400", "413", "415")
+_HEADERS: dict[str, tuple[str, Schema]] = {
+    "401": ("WWW-Authenticate", {"const": "Bearer"}),
+    "429": ("Retry-After", {"type": "integer", "minimum": 0}),
+    "503": ("Retry-After", {"type": "integer", "minimum": 0}),
 }
 
 
@@ -76,7 +83,7 @@ def _post(operation: Operation[Any], schemas: Schema) -> Schema:
     name = operation.input.__name__
     schemas[name] = operation.input_schema
     return {
-        **_described(operation, schemas),
+        **_described(operation, schemas, _REFUSALS),
         "operationId": operation.function.__name__,
         "requestBody": {
             "required": bool(operation.input_schema.get("required")),
@@ -87,24 +94,24 @@ def _post(operation: Operation[Any], schemas: Schema) -> Schema:
 
 def _get(operation: Operation[Any], schemas: Schema) -> Schema:
     required = operation.input_schema.get("required", [])
+    refusals = {status: text for status, text in _REFUSALS.items() if status not in _OF_BODIES}
     return {
-        **_described(operation, schemas),
+        **_described(operation, schemas, refusals),
         "operationId": f"get_{operation.function.__name__}",
         "parameters": [
-            {"name": name, "in": "query", "required": name in required, "schema": schema}
+            {
+                "name": name,
+                "in": "query",
+                "required": name in required,
+                "description": schema["description"],
+                "schema": schema,
+            }
             for name, schema in operation.properties.items()
         ],
     }
 
 
-def _described(operation: Operation[Any], schemas: Schema) -> Schema:
-    refusals = {
-        status: {
-            "description": description,
-            "content": {"application/json": {"schema": {"$ref": _SCHEMAS + "Failure"}}},
-        }
-        for status, description in _REFUSALS.items()
-    }
+def _described(operation: Operation[Any], schemas: Schema, refusals: dict[str, str]) -> Schema:
     success = {
         "description": "Done.",
         "content": {"application/json": {"schema": _success(operation, schemas)}},
@@ -114,8 +121,22 @@ def _described(operation: Operation[Any], schemas: Schema) -> Schema:
         "description": operation.description,
         "tags": ["admin" if operation.who == "admin" else "project"],
         "x-mcp-tool": operation.tool,
-        "responses": {str(operation.status): success, **refusals},
+        "responses": {
+            str(operation.status): success,
+            **{status: _refusal(status, text) for status, text in refusals.items()},
+        },
     }
+
+
+def _refusal(status: str, description: str) -> Schema:
+    refusal: Schema = {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": _SCHEMAS + "Failure"}}},
+    }
+    if status in _HEADERS:
+        name, schema = _HEADERS[status]
+        refusal["headers"] = {name: {"required": True, "schema": schema}}
+    return refusal
 
 
 def _success(operation: Operation[Any], schemas: Schema) -> Schema:
@@ -129,33 +150,52 @@ def _success(operation: Operation[Any], schemas: Schema) -> Schema:
         "type": "object",
         "required": ["success", "data"],
         "properties": {
-            "success": {"const": True},
-            "data": {"$ref": _SCHEMAS + operation.answers.__name__},
+            "success": {"const": True, "description": "Whether it was done."},
+            "data": {
+                "$ref": _SCHEMAS + operation.answers.__name__,
+                "description": "What was asked for, or what is now so.",
+            },
         },
     }
 
 
 def _failure() -> Schema:
-    text = {"type": "string"}
-    short = {"code": text, "message": text, "field": text}
+    short = {
+        "code": _text("What is wrong, in a word that does not change."),
+        "message": _text("What is wrong, in a sentence for people."),
+        "field": _text("The input that is wrong, where it is one."),
+    }
     kinds = ["validation", "not_found", "conflict", "forbidden", "unauthorized", "rate_limit"]
     return {
         "type": "object",
         "required": ["success", "error", "error_object"],
         "properties": {
-            "success": {"const": False},
-            "error": {"type": "object", "required": ["code", "message"], "properties": short},
+            "success": {"const": False, "description": "Whether it was done."},
+            "error": {
+                "type": "object",
+                "description": "Why not.",
+                "required": ["code", "message"],
+                "properties": short,
+            },
             "error_object": {
                 "type": "object",
+                "description": "Why not, at length.",
                 "required": ["type", "code", "message"],
                 "properties": {
-                    "type": {"type": "string", "enum": [*kinds, "server"]},
+                    "type": {
+                        **_text("The kind of refusal."),
+                        "enum": [*kinds, "server"],
+                    },
                     **short,
-                    "recovery": text,
+                    "recovery": _text("What to do next, where that is not plain."),
                 },
             },
         },
     }
+
+
+def _text(description: str) -> Schema:
+    return {"type": "string", "description": description}
 
 
 def _project_id() -> Schema:
@@ -164,5 +204,5 @@ def _project_id() -> Schema:
         "in": "path",
         "required": True,
         "description": "The project to act in.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID, "example": 1},
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_ID, "examples": [1]},
     }

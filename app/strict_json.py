@@ -34,7 +34,7 @@ def read_object(request: Request, *, depth: int = MAX_DEPTH) -> dict[str, Any]:
     _refuse_other_types(request)
     value = _unwrapped(parse_object(body, depth=depth), depth)
     for name, member in value.items():
-        _refuse_unusable_text(member, name)
+        _refuse_unusable_text([name, member], name)
     return value
 
 

@@ -31,7 +31,7 @@ from .watch import Known, KnownKey, Watch
 bp = Blueprint("sync", __name__, url_prefix="/sync/v1")
 bp.register_error_handler(Exception, failure_of)
 
-_TAG = re.compile(r"([0-9a-f-]{36})-([0-9]{1,18})-(.{1,63})")
+_TAG = re.compile(r"([0-9a-f-]{36})-([0-9]{1,9})-(.{1,63})")
 _AGENT = re.compile(r"mailcote-agent/([0-9A-Za-z.+-]{1,32})")
 
 
@@ -58,7 +58,7 @@ def _open_desk(state: BlueprintSetupState) -> None:
     state.app.extensions["node_desk"] = NodeDesk()
 
 
-@bp.get("/export")
+@bp.get("/export", provide_automatic_options=False)
 def export() -> Response:
     """The users of this node, or 304 when it has them already."""
     desk = cast(NodeDesk, current_app.extensions["node_desk"])
@@ -71,7 +71,7 @@ def export() -> Response:
     return _answer(_body(found), found.epoch, found.revision, key)
 
 
-@bp.get("/agent.py")
+@bp.get("/agent.py", provide_automatic_options=False)
 def agent() -> Response:
     """The program that runs on a node. It is no secret, so it needs no key."""
     response = Response(_agent(), mimetype="text/x-python")

@@ -6,123 +6,158 @@ one secret, shown once, by the operation that makes it.
 
 from __future__ import annotations
 
-from typing import NotRequired
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
 
 # typing's own TypedDict cannot be read by pydantic before Python 3.12
 from typing_extensions import TypedDict
 
 
+def _told(description: str, **keywords: str) -> Any:
+    return Field(description=description, json_schema_extra={**keywords})
+
+
+_MOMENT = {"format": "date-time"}
+Created = Annotated[str, _told("When it was made, in UTC.", **_MOMENT)]
+Total = Annotated[int, _told("How many there are in all.")]
+Removed = Annotated[bool, _told("Always true: it is gone.")]
+EmailAddress = Annotated[str, _told("The full e-mail address.")]
+
+
 class DomainFields(TypedDict):
     """A domain. Counts are of mailboxes; `project_id` is told to admins."""
 
-    domain: str
-    domain_unicode: str
-    project_id: NotRequired[int | None]
-    email_enabled: bool
-    mailboxes: int
-    active_mailboxes: int
-    created_at: str
+    domain: Annotated[str, _told("The domain's name, in lower-case ASCII (punycode).")]
+    domain_unicode: Annotated[str, _told("The domain's name as people write it.")]
+    project_id: NotRequired[
+        Annotated[int | None, _told("The project it is linked to, null for none; for admins.")]
+    ]
+    email_enabled: Annotated[bool, _told("Whether e-mail is turned on.")]
+    mailboxes: Annotated[int, _told("How many mailboxes it has, removed ones included.")]
+    active_mailboxes: Annotated[int, _told("How many mailboxes it has without the removed ones.")]
+    created_at: Created
 
 
 class SyncFields(TypedDict):
     """How far a change has come: on how many of the nodes it is live."""
 
-    revision: int
-    nodes: int
-    nodes_applied: int
+    revision: Annotated[int, _told("The panel's revision with this change in it.")]
+    nodes: Annotated[int, _told("How many mail nodes there are.")]
+    nodes_applied: Annotated[int, _told("On how many of them this revision is live.")]
 
 
 class UserFields(TypedDict):
     """A mailbox. `active` is false once it is removed and waits for `purge_at`."""
 
-    email: str
-    domain: str
-    quota_mb: int
-    active: bool
-    can_login: bool
-    can_receive: bool
-    created_at: str
-    updated_at: str
-    purge_at: NotRequired[str]
-    sync: NotRequired[SyncFields]
+    email: EmailAddress
+    domain: Annotated[str, _told("The part after the @, in lower-case ASCII (punycode).")]
+    quota_mb: Annotated[int, _told("Storage in MiB.")]
+    active: Annotated[bool, _told("False once it is removed; it can be restored until purge_at.")]
+    can_login: Annotated[bool, _told("Whether its owner may sign in by IMAP, POP3 and SMTP.")]
+    can_receive: Annotated[bool, _told("Whether it accepts mail that is sent to it.")]
+    created_at: Created
+    updated_at: Annotated[str, _told("When it was last changed, in UTC.", **_MOMENT)]
+    purge_at: NotRequired[
+        Annotated[str, _told("When a removed mailbox goes for good, in UTC.", **_MOMENT)]
+    ]
+    sync: NotRequired[Annotated[SyncFields, _told("How far the change has come.")]]
 
 
 class GoneFields(TypedDict):
     """A mailbox that is gone for good."""
 
-    email: str
-    removed: bool
+    email: EmailAddress
+    removed: Removed
 
 
 class RemovedDomainFields(TypedDict):
     """A domain that is no longer registered."""
 
-    domain: str
-    removed: bool
+    domain: Annotated[str, _told("The name it had.")]
+    removed: Removed
 
 
 class NodeFields(TypedDict):
     """A node; `sync_key` is there once, in the answer that makes it."""
 
-    name: str
-    ip_address: str | None
-    host: str | None
-    mx_priority: int | None
-    state: str
-    last_sync_at: str | None
-    applied_revision: int | None
-    agent_version: str | None
-    created_at: str
-    sync_key: NotRequired[str]
+    name: Annotated[str, _told("The node's name.")]
+    ip_address: Annotated[
+        str | None, _told("The address or network its key works from, null for any.")
+    ]
+    host: Annotated[str | None, _told("Its public host name, null when it has none.")]
+    mx_priority: Annotated[int | None, _told("Its priority in MX records, null when it has none.")]
+    state: Annotated[
+        Literal["waiting", "up", "late", "down", "paused"],
+        _told(
+            "waiting: never synced; up: seen less than 2 minutes ago; late: less than 10; down: "
+            "longer ago; paused: by an admin."
+        ),
+    ]
+    last_sync_at: Annotated[
+        str | None, _told("When it last fetched the users, in UTC; null for never.")
+    ]
+    applied_revision: Annotated[
+        int | None, _told("The revision it has applied; null when it has not said.")
+    ]
+    agent_version: Annotated[
+        str | None, _told("The version of its agent; null when it has not said.")
+    ]
+    created_at: Created
+    sync_key: NotRequired[
+        Annotated[str, _told("The key for its agent, shown this once and never again.")]
+    ]
 
 
 class DomainAnswer(TypedDict):
     """One domain."""
 
-    domain: DomainFields
+    domain: Annotated[DomainFields, _told("The domain.")]
 
 
 class RemovedDomainAnswer(TypedDict):
     """One domain that is gone."""
 
-    domain: RemovedDomainFields
+    domain: Annotated[RemovedDomainFields, _told("The domain that is gone.")]
 
 
 class DomainsAnswer(TypedDict):
     """Domains, sorted by name."""
 
-    domains: list[DomainFields]
-    total: int
+    domains: Annotated[list[DomainFields], _told("The domains, sorted by name.")]
+    total: Total
 
 
 class UserAnswer(TypedDict):
     """One mailbox."""
 
-    user: UserFields
+    user: Annotated[UserFields, _told("The mailbox.")]
 
 
 class RemovedUserAnswer(TypedDict):
     """One mailbox, removed or gone for good."""
 
-    user: UserFields | GoneFields
+    user: Annotated[UserFields | GoneFields, _told("The mailbox as it is now, or that it is gone.")]
 
 
 class UsersAnswer(TypedDict):
     """Mailboxes, sorted by address."""
 
-    users: list[UserFields]
-    total: int
-    next_cursor: str | None
+    users: Annotated[list[UserFields], _told("The mailboxes, sorted by address.")]
+    total: Total
+    next_cursor: Annotated[
+        str | None, _told("What to pass as cursor to get the next page; null at the end.")
+    ]
 
 
 class NodeAnswer(TypedDict):
     """One node."""
 
-    node: NodeFields
+    node: Annotated[NodeFields, _told("The node.")]
 
 
 class NodesAnswer(TypedDict):
     """Nodes, sorted by name."""
 
-    nodes: list[NodeFields]
-    total: int
+    nodes: Annotated[list[NodeFields], _told("The nodes, sorted by name.")]
+    total: Total
