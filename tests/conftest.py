@@ -77,9 +77,14 @@ def settings(
         shutil.copy(migrated_file, tmp_path / "panel.db")
     else:
         url = request.getfixturevalue("postgres_url")
+    return cheap_settings(tmp_path, url)
+
+
+def cheap_settings(folder: Path, database_url: str = "") -> Settings:
+    """Settings of a panel in this folder, with cheap hashes and no rate limits."""
     return Settings(
-        instance=tmp_path,
-        database_url=url,
+        instance=folder,
+        database_url=database_url,
         secret_key="x" * 32,
         mailbox_bcrypt_cost=4,
         person_bcrypt_cost=4,
@@ -140,6 +145,11 @@ class Cast:
 @pytest.fixture
 def cast(app: Flask) -> Cast:
     """Two projects with their domains, tokens for everybody, and one node."""
+    return set_the_stage(app)
+
+
+def set_the_stage(app: Flask) -> Cast:
+    """Put the cast into an empty panel."""
     run, operator = OPERATIONS, command_line()
     cast = Cast()
     with app.app_context():
@@ -167,6 +177,23 @@ def core(app: Flask, cast: Cast) -> Iterator[Cast]:
     """The cast, with an app context for calling operations directly."""
     with app.app_context():
         yield cast
+
+
+@pytest.fixture(scope="session")
+def staged_panel(
+    migrated_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Cast]:
+    """An SQLite panel with the cast in place, made once for the folders that copy it."""
+    folder = tmp_path_factory.mktemp("staged")
+    shutil.copy(migrated_file, folder / "panel.db")
+    app = create_app(cheap_settings(folder))
+    cast = set_the_stage(app)
+    with app.app_context():
+        db.session.remove()
+        db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        db.session.remove()
+        db.engine.dispose()
+    return folder / "panel.db", cast
 
 
 @dataclass
