@@ -259,3 +259,7 @@ def _line_from_standard_input() -> str:
         return sys.stdin.buffer.read().decode().removesuffix("\n")
     except UnicodeDecodeError:
         raise Invalid("The password on standard input is not UTF-8.") from None
+
+
+if __name__ == "__main__":
+    main()

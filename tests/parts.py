@@ -1,0 +1,24 @@
+"""The real parts that tests run against, and what to install where they are missing.
+
+`python -m tests.parts` prints what this machine lacks, nothing when it has all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.demo.dovecot import missing_packages
+from tests import postgres
+
+
+def lacking() -> Iterator[str]:
+    """One sentence for each missing part."""
+    if missing := missing_packages():
+        yield f"Dovecot: apt-get install {' '.join(missing)}"
+    if postgres.binaries() is None:
+        yield f"PostgreSQL: apt-get install {postgres.PACKAGE}"
+
+
+if __name__ == "__main__":
+    for sentence in lacking():
+        print(sentence)
