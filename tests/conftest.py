@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -25,6 +26,10 @@ from app.config import Settings
 from app.extensions import Base, db
 from app.operations import OPERATIONS
 from tests import postgres
+
+# The same examples at every run, and no clock: a slow machine is not a wrong answer.
+hypothesis.settings.register_profile("mailcote", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("mailcote")
 
 PASSWORD = "correct horse battery"
 
