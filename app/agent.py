@@ -1179,11 +1179,12 @@ class Store:
         return [self.database.with_name("users.db" + end) for end in ("", "-wal", "-shm")]
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.lock, flags, 0o640)
+    def locked(
+        self, flags: int = os.O_CREAT | os.O_RDWR, kind: int = fcntl.LOCK_EX
+    ) -> Iterator[None]:
+        descriptor = os.open(self.lock, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
         try:
-            wait_for_lock(descriptor, self.folder)
+            wait_for_lock(descriptor, kind, self.folder)
             yield
         finally:
             os.close(descriptor)
@@ -1191,25 +1192,26 @@ class Store:
     @contextlib.contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
         """WAL, because Dovecot reads while this writes; FULL, because an SD card loses power."""
-        connection = sqlite3.connect(
-            str(self.database), timeout=DATABASE_PATIENCE, isolation_level=None
-        )
-        try:
+        path = str(self.database)
+        connection = sqlite3.connect(path, timeout=DATABASE_PATIENCE, isolation_level=None)
+        with contextlib.closing(connection):
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_size_limit = 16777216")
             yield connection
-        finally:
-            connection.close()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        address = self.database.as_uri() + "?mode=ro"
-        connection = sqlite3.connect(address, uri=True, timeout=DATABASE_PATIENCE)
-        try:
-            yield connection
-        finally:
-            connection.close()
+        """Without leaving a trace. Where nobody has the file open there is no -wal, and an
+        ordinary reader would make one; `immutable` does not, and is right while no agent writes
+        (https://www.sqlite.org/c3ref/open.html)."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):  # an account that may read, but not lock
+                stack.enter_context(self.locked(os.O_RDONLY, fcntl.LOCK_SH))
+            is_quiet = not self.database.with_name("users.db-wal").exists()
+            address = f"{self.database.as_uri()}?mode=ro{'&immutable=1' if is_quiet else ''}"
+            connection = sqlite3.connect(address, uri=True, timeout=DATABASE_PATIENCE)
+            yield stack.enter_context(contextlib.closing(connection))
 
     def peek(self) -> Held | None:
         if not self.database.exists():
@@ -1281,11 +1283,11 @@ COUNTS = {
 }
 
 
-def wait_for_lock(descriptor: int, folder: Path) -> None:
+def wait_for_lock(descriptor: int, kind: int, folder: Path) -> None:
     until = time.monotonic() + LOCK_PATIENCE
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if time.monotonic() > until:
@@ -1435,15 +1437,17 @@ def complain(sentence: str) -> None:
 
 
 def write_line(stream: IO[str], sentence: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # nobody reads: no reason to stop
+    try:
         stream.write(clean(sentence) + "\n")
         stream.flush()
+    except OSError:  # nobody reads (any more), which is no reason to stop
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def clean(sentence: str) -> str:
-    """One line, without anything that looks like a sync key."""
-    printable = "".join(sign if sign.isprintable() else " " for sign in sentence)
-    return KEY.sub("mck_…", printable)
+    """One line of ASCII, without anything that looks like a sync key."""
+    text = sentence.encode("ascii", "backslashreplace").decode("ascii")
+    return KEY.sub("mck_***", re.sub(r"[^ -~]", " ", text))
 
 
 def sentence_of(error: Exception) -> str:

@@ -19,5 +19,5 @@ def panel() -> Iterator[FakePanel]:
 
 
 @pytest.fixture
-def node(tmp_path: Path, panel: FakePanel, capsys: pytest.CaptureFixture[str]) -> Node:
-    return Node(tmp_path, panel, capsys)
+def node(tmp_path: Path, panel: FakePanel) -> Node:
+    return Node(tmp_path, panel)

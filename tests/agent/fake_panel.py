@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,6 +73,12 @@ def etag_of(answer: Export) -> str:
     return f'"{answer["epoch"]}-{answer["revision"]}-mpi01"'
 
 
+def head_of(answer: Export) -> bytes:
+    """Status and headers as the contract says, without a length and without their end."""
+    head = ["HTTP/1.1 200 OK", "Content-Type: application/json", f"ETag: {etag_of(answer)}", ""]
+    return "\r\n".join(head).encode()
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -116,6 +123,10 @@ class FakePanel:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+    def speak_tls(self, context: ssl.SSLContext) -> None:
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
 
     def serve(self, handler: Handler) -> None:
         answer = self.answer

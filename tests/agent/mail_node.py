@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import pytest
 
 from app import agent
 
@@ -27,8 +29,8 @@ class Result(NamedTuple):
 
 
 class Node:
-    def __init__(self, folder: Path, panel: FakePanel, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.panel, self.capsys = folder, panel, capsys
+    def __init__(self, folder: Path, panel: FakePanel) -> None:
+        self.folder, self.panel = folder, panel
         self.state = folder / "state"
         self.database = self.state / "users.db"
         self.key_file = folder / "key"
@@ -46,12 +48,12 @@ class Node:
 
     def call(self, *arguments: str) -> Result:
         """The agent in this process; nothing it ever says may hold the key or a traceback."""
-        self.capsys.readouterr()
-        code = agent.main(arguments)
-        out, err = self.capsys.readouterr()
-        assert KEY not in out + err
-        assert "Traceback" not in out + err
-        return Result(code, out, err)
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = agent.main(arguments)
+        assert KEY not in out.getvalue() + err.getvalue()
+        assert "Traceback" not in err.getvalue()
+        return Result(code, out.getvalue(), err.getvalue())
 
     def once(self, *more: str) -> Result:
         return self.call("once", *self.options(*more))
@@ -130,6 +132,13 @@ class Node:
 
     def mode(self, name: str) -> int:
         return (self.state / name).stat().st_mode & 0o7777
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.01)
 
 
 def is_root() -> bool:

@@ -6,7 +6,7 @@ import json
 
 from app import agent
 
-from .fake_panel import OTHER_HASH, FakePanel, etag_of, export, user, users
+from .fake_panel import OTHER_HASH, FakePanel, etag_of, export, head_of, user, users
 from .mail_node import KEY, Node
 
 
@@ -62,10 +62,18 @@ def test_it_copes_with_a_panel_that_does_not_compress(node: Node, panel: FakePan
 
 
 def test_it_copes_with_a_chunked_answer(node: Node, panel: FakePanel) -> None:
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: {etag_of(panel.answer)}\r\n"
+    head = head_of(panel.answer)
     body = json.dumps(panel.answer).encode()
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:9], body[9:]))
-    panel.raw(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+    panel.raw(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+    assert node.once().code == 0
+
+
+def test_it_copes_with_headers_of_almost_64_kib(node: Node, panel: FakePanel) -> None:
+    head = head_of(panel.answer)
+    filler = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 3000) for number in range(20))
+    body = json.dumps(panel.answer).encode()
+    panel.raw(head + filler + b"Content-Length: %d\r\n\r\n" % len(body) + body)
     assert node.once().code == 0
 
 
