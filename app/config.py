@@ -11,9 +11,9 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 PREFIX = "MAILCOTE_"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -31,9 +31,9 @@ class Settings:
     instance: Path = _ROOT / "instance"
     # Where the data is kept: sqlite:///FILE (default: panel.db in the instance folder) or
     # postgresql://USER:PASSWORD@HOST/NAME.
-    database_url: str = ""
+    database_url: str = field(default="", repr=False)
     # What signs cookies and forms; made once into the instance folder when not set.
-    secret_key: str = ""
+    secret_key: str = field(default="", repr=False)
     # The address people and nodes reach the panel by, such as https://panel.example.nl.
     public_url: str = "http://127.0.0.1:8000"
     # The address the server was told to listen on; requests for it are accepted.
@@ -51,7 +51,7 @@ class Settings:
     # The host name that mail clients use, and MX where nodes have no name of their own.
     mail_host: str = ""
     # Where notices are sent from: smtp://USER:PASSWORD@HOST:PORT, and the sender's address.
-    smtp_url: str = ""
+    smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
     # Wrong credentials accepted a minute from one address before it has to wait; 0 for no limit.
     rate_wrong_credentials: int = 60
@@ -62,9 +62,9 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Read, check and complete all settings. Raises WrongSetting."""
         values = {
-            field.name: _READERS[field.name](PREFIX + field.name.upper(), text)
-            for field in fields(cls)
-            if (text := environment.get(PREFIX + field.name.upper(), "")) != ""
+            each.name: _READERS[each.name](PREFIX + each.name.upper(), text)
+            for each in fields(cls)
+            if (text := environment.get(PREFIX + each.name.upper(), "")) != ""
         }
         return cls(**values)  # type: ignore[arg-type]  # each reader gives its field's type
 
@@ -75,9 +75,11 @@ class Settings:
     @property
     def database(self) -> str:
         """The database's URL in SQLAlchemy's form."""
-        if not self.database_url:
-            return f"sqlite:///{self.instance / 'panel.db'}"
-        return self.database_url
+        if self.database_url.startswith("postgresql"):
+            return self.database_url
+        # From the root on: migrations and other processes need not run in the same folder.
+        file = self.database_url.removeprefix("sqlite:///") or "panel.db"
+        return f"sqlite:///{self.instance / file}"
 
     @property
     def is_public_over_https(self) -> bool:
@@ -87,20 +89,20 @@ class Settings:
 
 Reader = Callable[[str, str], object]
 
+_MAX_DIGITS = 9
+_HOST_NAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]{0,251}[0-9A-Za-z])?")
+# What follows `//` in the URL of PostgreSQL: USER:PASSWORD@HOST:PORT/NAME?options
+_SERVER = re.compile(r"(?:[^@/]*@)?(?:\[[^]/@]*\]|[^]\[:/@?]*)(?::[0-9]{1,5})?(?:[/?].*)?")
+
 
 def _whole(lowest: int, highest: int) -> Reader:
     def read(name: str, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
+        is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+        if not is_number or not lowest <= int(text) <= highest:
             raise WrongSetting(f"{name} takes a whole number from {lowest} to {highest}.")
         return int(text)
 
     return read
-
-
-def _text(name: str, text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise WrongSetting(f"{name} takes text without line ends or white space around it.")
-    return text
 
 
 def _secret(name: str, text: str) -> str:
@@ -110,20 +112,31 @@ def _secret(name: str, text: str) -> str:
 
 
 def _folder(name: str, text: str) -> Path:
-    path = Path(text).expanduser().absolute()
-    if path.exists() and not path.is_dir():
-        raise WrongSetting(f"{name} takes a folder; there is a file of that name.")
+    try:
+        path = Path(text).expanduser().absolute()
+        is_usable = path.is_dir() or not path.exists()
+    except (OSError, RuntimeError, ValueError):  # too long, out of reach, or ~ of nobody
+        is_usable = False
+    # A question mark would end the name of the file in the database's URL.
+    if not is_usable or "?" in text:
+        raise WrongSetting(f"{name} takes a folder that is there or can be made.")
     return path
 
 
 def _database_url(name: str, text: str) -> str:
-    scheme, separator, rest = text.partition("://")
-    if separator and rest:
-        if scheme == "sqlite" and rest.startswith("/"):
-            return text
-        if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
-            return f"postgresql+psycopg://{rest}"
+    scheme, _, rest = text.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and _is_file_name(rest[1:]):
+        return text
+    is_postgres = scheme in ("postgres", "postgresql", "postgresql+psycopg")
+    if is_postgres and _is_one_line(rest) and _SERVER.fullmatch(rest):
+        return f"postgresql+psycopg://{rest}"
     raise WrongSetting(f"{name} takes sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.")
+
+
+def _is_file_name(text: str) -> bool:
+    """Whether SQLite keeps its data in a file of this name, rather than in memory."""
+    is_file = _is_one_line(text) and not text.endswith("/")
+    return is_file and "?" not in text and not text.startswith((":", "file:"))
 
 
 def _host(name: str, text: str) -> str:
@@ -132,22 +145,47 @@ def _host(name: str, text: str) -> str:
     return text.lower()
 
 
+def _host_name(name: str, text: str) -> str:
+    if not _HOST_NAME.fullmatch(text):
+        raise WrongSetting(f"{name} takes a host name such as mail.example.nl.")
+    return text.lower()
+
+
 def _web_address(name: str, text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-        raise WrongSetting(f"{name} takes an address such as https://panel.example.nl, no path.")
-    return text.rstrip("/")
+    parts = _parts(text)
+    if parts and parts.scheme in ("http", "https") and parts.port != 0 and "@" not in text:
+        address = f"{parts.scheme}://{parts.netloc.lower()}"
+        if text.lower().removesuffix("/") == address:
+            return address
+    raise WrongSetting(f"{name} takes an address such as https://panel.example.nl, no path.")
 
 
 def _smtp_url(name: str, text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+    parts = _parts(text)
+    if parts is None or parts.scheme not in ("smtp", "smtps"):
         raise WrongSetting(f"{name} takes smtp://USER:PASSWORD@HOST:PORT or smtps://….")
     return text
+
+
+def _sender(name: str, text: str) -> str:
+    local_part, _, domain = text.rpartition("@")
+    if not local_part or not domain or " " in text or not _is_one_line(text):
+        raise WrongSetting(f"{name} takes an e-mail address such as panel@example.nl.")
+    return text
+
+
+def _parts(text: str) -> SplitResult | None:
+    """The parts of a URL with a host name and a port that can be, None when it is none."""
+    try:
+        parts = urlsplit(text)
+        is_usable = bool(parts.hostname) and (parts.port is None or parts.port >= 0)
+    except ValueError:
+        return None
+    return parts if is_usable and _is_one_line(text) and " " not in text else None
+
+
+def _is_one_line(text: str) -> bool:
+    return bool(text) and text.isprintable() and text == text.strip()
 
 
 _READERS: dict[str, Reader] = {
@@ -161,9 +199,9 @@ _READERS: dict[str, Reader] = {
     "mailbox_bcrypt_cost": _whole(4, 14),
     "person_bcrypt_cost": _whole(4, 14),
     "grace_days": _whole(0, 3650),
-    "mail_host": _text,
+    "mail_host": _host_name,
     "smtp_url": _smtp_url,
-    "mail_from": _text,
+    "mail_from": _sender,
     "rate_wrong_credentials": _whole(0, 1_000_000),
     "rate_writes": _whole(0, 1_000_000),
 }

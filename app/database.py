@@ -61,6 +61,7 @@ def write_transaction() -> Iterator[Session]:
     if is_writing():
         raise RuntimeError("a write transaction cannot be begun inside another one")
     session.rollback()
+    session.expire_all()  # a rollback with no transaction open leaves what earlier ones read
     session.info["is_writing"] = True
     try:
         session.connection(execution_options={"may_write": True})
@@ -85,6 +86,7 @@ def snapshot() -> Iterator[Session]:
     """A reading transaction in which every statement sees the same moment."""
     session = db.session()
     session.rollback()
+    session.expire_all()
     # On SQLite a transaction already is a snapshot from its first read on.
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     session.connection(

@@ -65,7 +65,10 @@ def matches(text: str, stored: str) -> bool:
     if not HASH.fullmatch(stored):
         return False
     with _hashing_in_turn():
-        is_same = bcrypt.checkpw(typed[:MAX_BYTES], stored.removeprefix(_SCHEME).encode())
+        try:
+            is_same = bcrypt.checkpw(typed[:MAX_BYTES], stored.removeprefix(_SCHEME).encode())
+        except ValueError:  # a salt of the right length whose last digit no 16 bytes encode to
+            return False
     return is_same and len(typed) <= MAX_BYTES
 
 

@@ -29,7 +29,7 @@ class Feed(Base):
     """
 
     __tablename__ = "feed"
-    exported = ("shrink_is_meant",)
+    exported = ("shrink_is_meant", "users")
     is_exported = True
 
     id: Mapped[Id]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func
 
 from .. import clock
-from ..addresses import Address
+from ..addresses import Address, domain_in_unicode
 from ..caller import Caller, removed
 from ..errors import Conflict
 from ..extensions import db, settings
@@ -32,15 +32,20 @@ def _hash_for_new(
     caller: Caller, *, email: Address, password: NewPassword, **_rest: object
 ) -> None:
     """Refuse what is refused anyway, then hash: it takes 50 ms, too long to hold a lock for."""
-    password.refuse_if_named_like(str(email), *email)
+    _refuse_if_named_like(password, email)
     _free_domain(caller, email)
     password.hash(settings.mailbox_bcrypt_cost)
 
 
 def _hash_for_known(caller: Caller, *, email: Address, password: NewPassword) -> None:
-    password.refuse_if_named_like(str(email), *email)
+    _refuse_if_named_like(password, email)
     caller.live_mailbox(email)
     password.hash(settings.mailbox_bcrypt_cost)
+
+
+def _refuse_if_named_like(password: NewPassword, email: Address) -> None:
+    shown = Address(email.local_part, domain_in_unicode(email.domain))
+    password.refuse_if_named_like(str(email), *email, str(shown), shown.domain)
 
 
 @operation(

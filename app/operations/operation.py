@@ -16,14 +16,15 @@ from sqlalchemy.exc import IntegrityError
 
 from ..caller import Caller
 from ..database import write_transaction
-from ..errors import Conflict, Forbidden, Invalid, nameable
+from ..errors import Conflict, Forbidden, Invalid, NotFound, nameable
 from ..models import AuditEntry
 from ..models.feed import raise_revision
 from .results import Changed, sync_of
 
 Result = TypeVar("Result")
-_WHOLE = re.compile("-?[0-9]{1,18}")
+_WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,17})")
 Who = Literal["project", "admin"]
+_SUBJECTS = ("email", "domain", "name", "token_id")  # what an operation is about, in this order
 
 OPERATIONS: dict[str, Operation[Any]] = {}
 
@@ -62,7 +63,7 @@ class Operation(Generic[Result]):
         self.is_internal = is_internal
         self.input = _input_model(function)
 
-    def __call__(self, caller: Caller, **values: object) -> Result:
+    def __call__(self, caller: Caller, /, **values: object) -> Result:
         """Check the right, read the values, do it. Raises OperationError, and then did nothing."""
         self._refuse_who_may_not(caller)
         arguments = self._read(values)
@@ -105,6 +106,8 @@ class Operation(Generic[Result]):
             raise Forbidden("Only an admin can do this.")
         if not self.reads and not caller.may_write:
             raise Forbidden("This token may read, but not change anything.")
+        if self.who == "project" and caller.project_id is None:
+            raise NotFound("PROJECT_NOT_FOUND", "Say in which project to do this.")
 
     def _read(self, values: dict[str, object]) -> dict[str, Any]:
         for name, value in values.items():
@@ -132,11 +135,13 @@ class Operation(Generic[Result]):
 
     def _audit_entry(self, caller: Caller, arguments: dict[str, Any], revision: int) -> AuditEntry:
         given = {name: value for name, value in arguments.items() if value is not None}
-        subject = next((given[name] for name in ("email", "domain", "name") if name in given), "")
+        subject = next((given[name] for name in _SUBJECTS if name in given), "")
+        # The project an admin happens to act in has nothing to do with what admins change.
+        project_id = caller.project_id if self.who == "project" else given.get("project_id")
         return AuditEntry(
             actor=caller.actor,
             address=caller.address,
-            project_id=caller.project_id or given.get("project_id"),
+            project_id=project_id,
             action=self.name,
             object=str(subject),
             given=" ".join(sorted(given)),
@@ -180,8 +185,12 @@ def _without_none(hint: Any) -> Any:
 
 
 def _invalid(error: ValidationError) -> Invalid:
-    """The first thing that is wrong, in a sentence that does not repeat what came in."""
-    details = error.errors(include_input=False, include_url=False)[0]
+    """The first thing that is wrong, in a sentence that does not repeat what came in.
+
+    An unknown field goes first: it may be the misspelt name of one that is missing.
+    """
+    errors = error.errors(include_input=False, include_url=False)
+    details = min(errors, key=lambda one: one["type"] != "extra_forbidden")
     field = nameable(str(details["loc"][0])) if details["loc"] else None
     messages = {
         "missing": "This field is required.",

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .. import clock
+from ..addresses import domain_in_unicode
 from ..caller import Caller
 from ..credentials import TOKEN, WELCOME, digest, hint, make
 from ..errors import Conflict
@@ -67,7 +68,8 @@ def _hash_for_person(
     **_rest: object,
 ) -> None:
     if password:
-        password.refuse_if_named_like(email, *email.split("@"))
+        local_part, _, domain = email.partition("@")
+        password.refuse_if_named_like(email, local_part, domain, domain_in_unicode(domain))
         password.hash(settings.person_bcrypt_cost)
 
 
@@ -167,11 +169,15 @@ def purge(caller: Caller) -> Purged:  # noqa: ARG001
     """
     is_due = Mailbox.purge_at <= clock.now()
     # The domains first, as everybody locks them: who is just restoring a mailbox is waited for.
-    domains = db.select(Mailbox.domain_id).where(is_due)
-    db.session.scalars(
-        db.select(Domain.id).where(Domain.id.in_(domains)).order_by(Domain.id).with_for_update()
+    domains = db.session.scalars(
+        db.select(Domain.id)
+        .where(Domain.id.in_(db.select(Mailbox.domain_id).where(is_due)))
+        .order_by(Domain.id)
+        .with_for_update()
     ).all()
-    mailboxes = db.session.scalars(db.select(Mailbox).where(is_due)).all()
+    mailboxes = db.session.scalars(
+        db.select(Mailbox).where(is_due, Mailbox.domain_id.in_(domains))
+    ).all()
     for mailbox in mailboxes:
         db.session.add(PurgeOrder(mailbox_id=mailbox.id, due_at=mailbox.purge_at, is_released=True))
         db.session.delete(mailbox)
