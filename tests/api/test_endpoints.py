@@ -249,7 +249,7 @@ def test_a_mailbox_is_removed_for_good(app: Flask, api: Api, is_removed_before: 
 
 def test_a_mailbox_gets_other_settings(api: Api) -> None:
     api("add-user", **NEW)
-    changes = {"quota_mb": 2048, "can_login": False, "can_receive": False}
+    changes: dict[str, Any] = {"quota_mb": 2048, "can_login": False, "can_receive": False}
     user = assert_success(api("update-user", email="info@example.nl", **changes))["user"]
     assert {name: user[name] for name in changes} == changes
     assert user["active"] is True, "active says whether it is removed, and nothing else"
