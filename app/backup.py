@@ -12,20 +12,25 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import sqlite3
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy.engine import make_url
 
-from .extensions import settings
+from . import schema
+from .extensions import Base, settings
 
+_PARTS = ("", "-wal", "-shm", "-journal", ".lock")  # of an SQLite database, by their endings
+_NEWER = "{file} is a backup of a newer version of Mailcote than this one."
 # In SQL, since a backup may be older than the models. Within the restoring transaction.
 _NEW_EPOCH = "UPDATE {schema}feed SET epoch = '{epoch}', shrink_is_meant = {no}"
 
@@ -39,82 +44,130 @@ def back_up(file: Path) -> None:
 
     Raises CannotBackUp, and then leaves nothing behind. Needs an application context.
     """
-    with _refusing_what_the_system_refuses(), _new_file_beside(file) as new:
-        if settings.database.startswith("sqlite"):
-            with closing(sqlite3.connect(_sqlite_path())) as live:
-                live.execute("VACUUM INTO ?", (str(new),))
-            _refuse_unsound(new)
-        else:
-            _postgres("pg_dump", "--format=custom", f"--file={new}")
-        _flush(new)
-        new.replace(file)
-        _flush(file.parent)
+    with _refusing_what_the_system_refuses():
+        file = file.resolve()
+        _refuse_to_replace(file)
+        with _new_file_beside(file) as new:
+            _write(new)
+            if _is_sqlite():
+                _refuse_unsound(new)
+            _flush(new)
+            new.replace(file)
+            _flush(file.parent)
 
 
 def restore(file: Path) -> Path:
     """Replace everything by a backup, in one transaction, and begin a new epoch.
 
-    What is there now is backed up first; its path is returned. Raises CannotBackUp, and then
-    changed nothing. Needs an application context.
+    What is there now is kept beside it; its path is returned. Raises CannotBackUp or CannotUpgrade,
+    and then changed nothing. Needs an application context.
     """
-    present = settings.instance / f"before-restore-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     with _refusing_what_the_system_refuses():
+        file = file.resolve()
         if not file.is_file():
             raise CannotBackUp(f"There is no file {file}.")
-        _refuse_foreign(file)
-        back_up(present)
-        if settings.database.startswith("sqlite"):
-            _restore_sqlite(file)
-        else:
-            _restore_postgres(file)
+        with TemporaryDirectory(prefix="restore-", dir=settings.instance) as folder:
+            if _is_sqlite():
+                return _restore_sqlite(file, Path(folder))
+            return _restore_postgres(file, Path(folder))
+
+
+def _restore_sqlite(file: Path, folder: Path) -> Path:
+    """Everything is done on a copy first, which then takes the place of what is there."""
+    _refuse_foreign(file)
+    copy = folder / "copy.db"
+    with closing(sqlite3.connect(copy)) as prepared, closing(_open_read_only(file)) as source:
+        source.backup(prepared)
+    schema.upgrade(f"sqlite:///{copy}")
+    with closing(sqlite3.connect(copy)) as prepared:
+        prepared.execute(_new_epoch(schema="", no="0"))
+        prepared.commit()
+        with _writers_shut_out(), closing(sqlite3.connect(_sqlite_path())) as live:
+            present = _keep_present_state()
+            prepared.backup(live)
     return present
 
 
-def _restore_sqlite(file: Path) -> None:
-    copy = settings.instance / f"restore-{secrets.token_hex(6)}"
-    try:
-        with closing(sqlite3.connect(copy)) as prepared:
-            with closing(_open_read_only(file)) as source:
-                source.backup(prepared)
-            prepared.execute(_new_epoch(schema="", no="0"))
-            prepared.commit()
-            with _writers_shut_out(), closing(sqlite3.connect(_sqlite_path())) as live:
-                prepared.backup(live)
-    finally:
-        copy.unlink(missing_ok=True)
+def _restore_postgres(file: Path, folder: Path) -> Path:
+    """Writers that were in time are in the state that is kept; those in between are lost."""
+    script = folder / "script.sql"
+    revision = _revision_in_dump(file)
+    if not schema.is_known(revision):
+        raise CannotBackUp(_NEWER.format(file=file))
+    _run("pg_restore", "--schema=public", "--no-owner", f"--file={script}", str(file))
+    # All of ours go, also what the backup is too old to know of. In the order in which others take
+    # their locks, the feed last.
+    tables = ", ".join(f"public.{name}" for name in _tables())
+    script.write_text(
+        f"DROP TABLE IF EXISTS {tables} CASCADE;\n"
+        f"{script.read_text()}\n{_new_epoch(schema='public.', no='false')};\n"
+    )
+    present = _keep_present_state()
+    options = ("-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(script))
+    _run("psql", *options, _without_password(), environment=_with_password())
+    schema.bring_up_to_date()
+    return present
 
 
-def _restore_postgres(file: Path) -> None:
-    script = settings.instance / f"restore-{secrets.token_hex(6)}.sql"
-    try:
-        with os.fdopen(os.open(script, os.O_CREAT | os.O_EXCL, 0o600)):
-            pass
-        _run(
-            ["pg_restore", "--clean", "--if-exists", "--no-owner", f"--file={script}", str(file)],
-            os.environ,
-        )
-        with script.open("a") as text:
-            text.write(f"\n{_new_epoch(schema='public.', no='false')};\n")
-        _postgres("psql", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(script))
-    finally:
-        script.unlink(missing_ok=True)
+def _keep_present_state() -> Path:
+    """Save what is there now, sound or not: who restores a backup may have reason to."""
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    file = settings.instance / f"before-restore-{moment}-{secrets.token_hex(2)}"
+    with _new_file_beside(file) as new:
+        _write(new)
+        _flush(new)
+        new.replace(file)
+        _flush(file.parent)
+    return file
+
+
+def _write(new: Path) -> None:
+    if _is_sqlite():
+        with closing(sqlite3.connect(_sqlite_path())) as live:
+            live.execute("VACUUM INTO ?", (str(new),))
+    else:
+        options = ("--format=custom", f"--file={new}")
+        _run("pg_dump", *options, _without_password(), environment=_with_password())
 
 
 def _new_epoch(*, schema: str, no: str) -> str:
     return _NEW_EPOCH.format(schema=schema, epoch=uuid.uuid4(), no=no)
 
 
+def _tables() -> list[str]:
+    names = [table.name for table in Base.metadata.sorted_tables if table.name != "feed"]
+    return [*names, "feed", "alembic_version"]
+
+
+def _refuse_to_replace(file: Path) -> None:
+    """A backup replaces an older one, but neither the database itself nor, say, a device."""
+    if file.exists() and not file.is_file():
+        raise CannotBackUp(f"{file} is not an ordinary file.")
+    if _is_sqlite() and str(file) in [os.path.realpath(_sqlite_path()) + end for end in _PARTS]:
+        raise CannotBackUp(f"{file} is the panel's own database; name another file.")
+
+
 def _refuse_foreign(file: Path) -> None:
-    """Refuse what is not a sound backup of a panel on this kind of database."""
-    if not settings.database.startswith("sqlite"):
-        if not file.read_bytes()[:5] == b"PGDMP":
-            raise CannotBackUp(f"{file} is not a backup of a panel on PostgreSQL.")
-        return
+    """Refuse what is not a sound backup of a panel of this or an older version."""
     _refuse_unsound(file)
     with closing(_open_read_only(file)) as backup:
         names = {row[0] for row in backup.execute("SELECT name FROM sqlite_master")}
-    if not {"alembic_version", "feed", "mailboxes"} <= names:
+        if not {"alembic_version", "feed", "mailboxes"} <= names:
+            raise CannotBackUp(f"{file} is a database, but not one of Mailcote.")
+        revision = backup.execute("SELECT version_num FROM alembic_version").fetchone()
+    if revision is None or not schema.is_known(revision[0]):
+        raise CannotBackUp(_NEWER.format(file=file))
+
+
+def _revision_in_dump(file: Path) -> str:
+    with file.open("rb") as dump:
+        if dump.read(5) != b"PGDMP":
+            raise CannotBackUp(f"{file} is not a backup of a panel on PostgreSQL.")
+    rows = _run("pg_restore", "--data-only", "--table=alembic_version", "--file=-", str(file))
+    match = re.search(r"^COPY public\.alembic_version .*\n(\w+)\n", rows, re.MULTILINE)
+    if match is None:
         raise CannotBackUp(f"{file} is a database, but not one of Mailcote.")
+    return match[1]
 
 
 def _refuse_unsound(file: Path) -> None:
@@ -132,6 +185,10 @@ def _open_read_only(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
 
 
+def _is_sqlite() -> bool:
+    return settings.database.startswith("sqlite")
+
+
 def _sqlite_path() -> str:
     return str(make_url(settings.database).database)
 
@@ -147,7 +204,7 @@ def _writers_shut_out() -> Iterator[None]:
 @contextmanager
 def _new_file_beside(file: Path) -> Iterator[Path]:
     """An empty file, readable by its owner only from the start, gone again if it is not used."""
-    new = file.with_name(f".{file.name}.{secrets.token_hex(6)}")
+    new = file.with_name(f".{secrets.token_hex(6)}.backup")
     os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         yield new
@@ -163,22 +220,21 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _postgres(*command: str) -> None:
-    """Run a PostgreSQL program on our database; the password goes by the environment."""
+def _without_password() -> str:
+    """The `--dbname` for PostgreSQL's programs: others can see how a program was called."""
+    url = make_url(settings.database).difference_update_query(["password"])
+    url = url.set(drivername="postgresql", password=None)
+    return f"--dbname={url.render_as_string(hide_password=False)}"
+
+
+def _with_password() -> dict[str, str]:
     url = make_url(settings.database)
-    host = url.host or url.query.get("host")
-    known = {
-        "PGHOST": host,
-        "PGPORT": url.port,
-        "PGUSER": url.username,
-        "PGPASSWORD": url.password,
-        "PGDATABASE": url.database,
-        "PGSSLMODE": url.query.get("sslmode"),
-    }
-    _run(list(command), {**os.environ, **{k: str(v) for k, v in known.items() if v}})
+    password = url.password or url.query.get("password")
+    return {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
 
 
-def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> None:
+def _run(*command: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Run a PostgreSQL program; what it writes. Raises CannotBackUp."""
     if shutil.which(command[0]) is None:
         raise CannotBackUp(f"{command[0]} is missing: install Debian's postgresql-client.")
     done = subprocess.run(
@@ -186,7 +242,8 @@ def _run(command: list[str], environment: os._Environ[str] | dict[str, str]) -> 
     )
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines()
-        raise CannotBackUp(f"{command[0]} failed: {reason[-1] if reason else 'no reason given'}")
+        raise CannotBackUp(f"{command[0]} failed: {reason[0] if reason else 'no reason given'}")
+    return done.stdout.decode(errors="replace")
 
 
 @contextmanager

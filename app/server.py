@@ -1,19 +1,18 @@
 """Settings of the production server, gunicorn (https://docs.gunicorn.org/en/stable/settings.html).
 
-`mailcote serve` runs it with this file. One process for each core, since Python computes in one
-thread at a time; many threads in each, since requests wait for password hashes and for disks.
+`mailcote serve` runs it with this file. Many threads in each process, since requests wait for
+password hashes and for disks.
+
+Nothing of the application is imported here: this runs in the master, which lives on when HUP
+replaces its workers, and these would inherit whatever the master knows instead of what is
+installed by then.
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from . import housekeeping
-from .config import Settings
-
 worker_class = "gthread"
-workers = Settings.from_environment().workers or os.cpu_count() or 1
 threads = 128
 timeout = 60
 graceful_timeout = 30
@@ -30,4 +29,6 @@ loglevel = "warning"
 
 def post_worker_init(worker: Any) -> None:
     """Start what each worker does by itself."""
+    from app import housekeeping  # see above
+
     housekeeping.start(worker.app.wsgi())

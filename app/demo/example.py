@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,8 +50,21 @@ class Secrets:
 
 def secrets_of(folder: Path) -> Secrets | None:
     """The secrets of a demo that was set up before, None when there is none."""
-    path = folder / "secrets.json"
-    return Secrets(**json.loads(path.read_text())) if path.exists() else None
+    if not (folder / "demo.db").exists():
+        return None
+    try:
+        return Secrets(**json.loads((folder / "secrets.json").read_text()))
+    except (FileNotFoundError, TypeError, ValueError):  # none yet, or of another version
+        return None
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let only one demo at a time set this folder up."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def set_up(folder: Path) -> Secrets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shlex
 import signal
@@ -27,32 +28,52 @@ class CannotRun(Exception):
     """The demo does not start; the message says why."""
 
 
+class _Stop:
+    """Remembers TERM and INT. To raise there and then could leave a process that just started."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _signal: int, _frame: object) -> None:
+        self.is_asked = True
+
+    def wait_until(self, is_so: Callable[[], bool], seconds: float = math.inf) -> None:
+        """Wait until something is so, somebody asks to stop, or time is up."""
+        deadline = time.monotonic() + seconds
+        while not self.is_asked and not is_so() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
 def run(
     secrets: Secrets, server: list[str], environment: Mapping[str, str], port: int, say: Say
 ) -> None:
     """Run until TERM or INT, or until the panel ends. Raises CannotRun."""
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
+    stop = _Stop()
     with ExitStack() as everything:
         panel = everything.enter_context(_process(server, environment))
-        _wait_for(panel, port)
-        _introduce(secrets, port, say)
-        try:
-            node = everything.enter_context(_node(secrets, port))
-            _introduce_node(node, secrets, say)
-        except DovecotError as error:
-            say(f"\nNo mail node is running: {error}")
-        say("\nStop it with Ctrl-C.")
-        panel.wait()
-    raise CannotRun("The panel has ended by itself.")
+        stop.wait_until(lambda: _answers(port) or panel.poll() is not None, START_SECONDS)
+        if not stop.is_asked:
+            _introduce(panel, secrets, port, say)
+            _add_node(everything, stop, secrets, port, say)
+            say("\nStop it with Ctrl-C.")
+        stop.wait_until(lambda: panel.poll() is not None)
+        if not stop.is_asked:
+            raise CannotRun("The panel has ended by itself.")
 
 
-def _stop(_signal: int, _frame: object) -> None:
-    sys.exit(0)
+def _add_node(everything: ExitStack, stop: _Stop, secrets: Secrets, port: int, say: Say) -> None:
+    try:
+        node = everything.enter_context(_node(stop, secrets, port))
+    except DovecotError as error:
+        say(f"\nNo mail node is running: {error}")
+    else:
+        _introduce_node(node, secrets, say)
 
 
 @contextmanager
-def _node(secrets: Secrets, port: int) -> Iterator[PrivateDovecot]:
+def _node(stop: _Stop, secrets: Secrets, port: int) -> Iterator[PrivateDovecot]:
     """A node in a folder of its own, gone at the end: Dovecot, and the agent that feeds it."""
     if missing := missing_packages():
         raise DovecotError(f"to see one, apt-get install {' '.join(missing)}")
@@ -68,7 +89,7 @@ def _node(secrets: Secrets, port: int) -> Iterator[PrivateDovecot]:
                 *("--doveadm", dovecot.doveadm, "--wait", "0", "--interval", "1"),
             ]
             with _process(agent, os.environ):
-                _wait_for_file(state / "users.db")
+                stop.wait_until((state / "users.db").exists, START_SECONDS)
                 yield dovecot
 
 
@@ -88,23 +109,16 @@ def _process(
             process.wait()
 
 
-def _wait_for(panel: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while panel.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        time.sleep(0.05)
-    raise CannotRun(f"The panel did not start; is port {port} in use?")
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
 
 
-def _wait_for_file(path: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-
-def _introduce(secrets: Secrets, port: int, say: Say) -> None:
+def _introduce(panel: subprocess.Popen[bytes], secrets: Secrets, port: int, say: Say) -> None:
+    if panel.poll() is not None or not _answers(port):
+        raise CannotRun("The panel did not start.")
     address = f"http://127.0.0.1:{port}"
     call = f"{address}/iapi/project/1/email_account"
     authorization = f"-H 'Authorization: Bearer {secrets.project_token}'"

@@ -8,6 +8,7 @@ does nothing), and checked before it commits.
 from __future__ import annotations
 
 from alembic import context
+from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.pool import NullPool
@@ -20,7 +21,7 @@ MIGRATION_LOCK = 7_203_441  # any number, the same for all panels on one Postgre
 
 def run_migrations() -> None:
     """Bring the database to the revision asked for, or change nothing."""
-    url = current_app.config["SQLALCHEMY_DATABASE_URI"]
+    url = context.config.attributes.get("url", current_app.config["SQLALCHEMY_DATABASE_URI"])
     options = {
         name: value
         for name, value in engine_options(url).items()
@@ -61,7 +62,7 @@ def _refuse_broken_references(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         broken = connection.execute(text("PRAGMA foreign_key_check")).all()
         if broken:
-            raise RuntimeError(f"the migration would leave {len(broken)} rows without their parent")
+            raise CommandError(f"{len(broken)} rows would be left without their parent")
 
 
 run_migrations()
