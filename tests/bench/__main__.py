@@ -1,0 +1,42 @@
+"""Measure everything; with --write, keep it in RESULTS.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench import bench_add_user, bench_export, bench_list, bench_poll, bench_start
+from tests.bench.measure import HEAD, Figure, show
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+NOTES = "\n## Notes\n"  # what follows was written by hand, and stays
+
+
+def main() -> None:
+    """Measure, print, and write if that is asked for."""
+    benches = (bench_add_user, bench_poll, bench_export, bench_list, bench_start)
+    figures = [figure for bench in benches for figure in bench.figures()]
+    show(figures)
+    if "--write" in sys.argv[1:]:
+        notes = RESULTS.read_text().partition(NOTES)[2] if RESULTS.exists() else ""
+        RESULTS.write_text(_report(figures) + NOTES + notes)
+
+
+def _report(figures: list[Figure]) -> str:
+    table = [HEAD, tuple("---" for _ in HEAD), *(figure.row() for figure in figures)]
+    rows = "\n".join("| " + " | ".join(row) + " |" for row in table)
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    return (
+        "# How fast the panel is\n\n"
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} by `python -m tests.bench --write`: "
+        f"{machine}, SQLite {sqlite3.sqlite_version}.\n\n"
+        f"{rows}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
