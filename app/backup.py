@@ -19,17 +19,21 @@ import sqlite3
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from . import schema
 from .extensions import Base, settings
 
 _PARTS = ("", "-wal", "-shm", "-journal", ".lock")  # of an SQLite database, by their endings
+# A restore and those who write take locks, and may wait for each other; one of them then has to
+# begin again (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_DEADLOCK, _ATTEMPTS = "40P01", 10
+_LOCKED_LAST = ("feed", "audit_entries", "nodes")
 _NEWER = "{file} is a backup of a newer version of Mailcote than this one."
 # In SQL, since a backup may be older than the models. Within the restoring transaction.
 _NEW_EPOCH = "UPDATE {schema}feed SET epoch = '{epoch}', shrink_is_meant = {no}"
@@ -95,18 +99,28 @@ def _restore_postgres(file: Path, folder: Path) -> Path:
     if not schema.is_known(revision):
         raise CannotBackUp(_NEWER.format(file=file))
     _run("pg_restore", "--schema=public", "--no-owner", f"--file={script}", str(file))
-    # All of ours go, also what the backup is too old to know of. In the order in which others take
-    # their locks, the feed last.
+    # All of ours go, also what the backup is too old to know of.
     tables = ", ".join(f"public.{name}" for name in _tables())
     script.write_text(
         f"DROP TABLE IF EXISTS {tables} CASCADE;\n"
         f"{script.read_text()}\n{_new_epoch(schema='public.', no='false')};\n"
     )
     present = _keep_present_state()
-    options = ("-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(script))
-    _run("psql", *options, _without_password(), environment=_with_password())
+    _run_in_one_transaction(script)
     schema.bring_up_to_date()
     return present
+
+
+def _run_in_one_transaction(script: Path) -> None:
+    options = ("-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose")
+    for attempt in range(_ATTEMPTS):
+        try:
+            _run("psql", *options, f"--file={script}", _without_password(), needs_password=True)
+        except CannotBackUp as error:
+            if _DEADLOCK not in str(error) or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return
 
 
 def _keep_present_state() -> Path:
@@ -127,7 +141,7 @@ def _write(new: Path) -> None:
             live.execute("VACUUM INTO ?", (str(new),))
     else:
         options = ("--format=custom", f"--file={new}")
-        _run("pg_dump", *options, _without_password(), environment=_with_password())
+        _run("pg_dump", *options, _without_password(), needs_password=True)
 
 
 def _new_epoch(*, schema: str, no: str) -> str:
@@ -135,8 +149,9 @@ def _new_epoch(*, schema: str, no: str) -> str:
 
 
 def _tables() -> list[str]:
-    names = [table.name for table in Base.metadata.sorted_tables if table.name != "feed"]
-    return [*names, "feed", "alembic_version"]
+    """All of ours, in the order in which those who write lock them."""
+    names = [table.name for table in Base.metadata.sorted_tables if table.name not in _LOCKED_LAST]
+    return [*names, *_LOCKED_LAST, "alembic_version"]
 
 
 def _refuse_to_replace(file: Path) -> None:
@@ -223,7 +238,7 @@ def _flush(path: Path) -> None:
 def _without_password() -> str:
     """The `--dbname` for PostgreSQL's programs: others can see how a program was called."""
     url = make_url(settings.database).difference_update_query(["password"])
-    url = url.set(drivername="postgresql", password=None)
+    url = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
     return f"--dbname={url.render_as_string(hide_password=False)}"
 
 
@@ -233,10 +248,14 @@ def _with_password() -> dict[str, str]:
     return {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
 
 
-def _run(*command: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Run a PostgreSQL program; what it writes. Raises CannotBackUp."""
+def _run(*command: str, needs_password: bool = False) -> str:
+    """Run a PostgreSQL program, with the database's password if it needs that; what it writes.
+
+    Raises CannotBackUp.
+    """
     if shutil.which(command[0]) is None:
         raise CannotBackUp(f"{command[0]} is missing: install Debian's postgresql-client.")
+    environment = _with_password() if needs_password else dict(os.environ)
     done = subprocess.run(
         command, env=environment, check=False, capture_output=True, stdin=subprocess.DEVNULL
     )

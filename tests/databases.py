@@ -1,0 +1,74 @@
+"""Databases of a test's own, and what is in them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from flask import Flask
+from sqlalchemy import create_engine, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from app import create_app, schema
+from app.config import Settings
+from app.extensions import Base, db
+from tests.conftest import cheap_settings
+
+
+@contextmanager
+def postgres_database(server_url: str) -> Iterator[str]:
+    """An empty database on the tests' PostgreSQL server, gone afterwards."""
+    name = f"own_{secrets.token_hex(4)}"
+    url = make_url(server_url)
+    with psycopg.connect(libpq(server_url), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        try:
+            yield url.set(database=name).render_as_string(hide_password=False)
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def libpq(url: str) -> str:
+    """A URL as PostgreSQL's own programs read it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def new_panel(folder: Path, database_url: str = "") -> Settings:
+    """The settings of a panel that is up to date and empty."""
+    settings = cheap_settings(folder, database_url)
+    app = create_app(settings)
+    with app.app_context():
+        schema.bring_up_to_date()
+    let_go(app)
+    return settings
+
+
+def let_go(app: Flask) -> None:
+    """Close the connections of an application that is not needed any more."""
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    app.extensions["node_desk"].watch.close()
+
+
+Rows = list[tuple[Any, ...]]
+
+
+def contents(settings: Settings) -> dict[str, Rows]:
+    """Every row of every table, read by a stranger to the application."""
+    engine = create_engine(settings.database, poolclass=NullPool)
+    with engine.connect() as connection:
+        return {
+            name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
+            for name, table in Base.metadata.tables.items()
+        }
+
+
+def without_feed(rows: dict[str, Rows]) -> dict[str, Rows]:
+    """All but the row that says which state this is."""
+    return {name: table for name, table in rows.items() if name != "feed"}
