@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from app import create_app, schema
 from app.config import Settings
-from app.extensions import Base, db
+from app.extensions import Base, db, migrate
 from tests.conftest import cheap_settings
 
 
@@ -72,3 +73,48 @@ def contents(settings: Settings) -> dict[str, Rows]:
 def without_feed(rows: dict[str, Rows]) -> dict[str, Rows]:
     """All but the row that says which state this is."""
     return {name: table for name, table in rows.items() if name != "feed"}
+
+
+NEWER = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9001"
+down_revision = "0001"
+PARENTS = ("feed", "projects", "domains", "mailboxes")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "notes",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("mailbox_id", sa.String(32), sa.ForeignKey("mailboxes.id"), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+    )
+    for parent in PARENTS:
+        motto = sa.Column("motto", sa.String(), nullable=False, server_default="none")
+        with op.batch_alter_table(parent) as batch_op:
+            batch_op.add_column(motto)
+            batch_op.create_check_constraint("motto", "length(motto) > 0")
+
+
+def downgrade() -> None:
+    op.drop_table("notes")
+    for parent in PARENTS:
+        with op.batch_alter_table(parent) as batch_op:
+            batch_op.drop_constraint("motto", type_="check")
+            batch_op.drop_column("motto")
+"""
+
+
+@contextmanager
+def newer_migrations(folder: Path) -> Iterator[Path]:
+    """The migrations of a version to come, which adds a table and alters those others refer to.
+
+    An application that is made from now on does not know of them until `migrate.directory` is set.
+    """
+    directory, now = folder / "migrations", migrate.directory
+    shutil.copytree(Path(schema.__file__).with_name("migrations"), directory)
+    (directory / "versions" / "9001_newer.py").write_text(NEWER)
+    yield directory
+    migrate.directory = now

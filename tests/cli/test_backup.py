@@ -20,6 +20,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask_migrate import downgrade
 from sqlalchemy.engine import make_url
 
 from app import backup, create_app, schema
@@ -30,7 +31,15 @@ from app.extensions import Base, db, migrate
 from app.models import Feed
 from app.operations import OPERATIONS
 from tests.conftest import ON_BOTH, PASSWORD, Cast
-from tests.databases import contents, let_go, libpq, new_panel, postgres_database, without_feed
+from tests.databases import (
+    contents,
+    let_go,
+    libpq,
+    new_panel,
+    newer_migrations,
+    postgres_database,
+    without_feed,
+)
 
 from .mailcote import Mailcote
 
@@ -457,29 +466,22 @@ def test_it_refuses_a_damaged_backup(
 
 
 def test_it_refuses_a_backup_of_a_newer_version(
-    settings: Settings, app: Flask, cast: Cast, file: Path, newer_migrations: Path
+    settings: Settings, app: Flask, cast: Cast, file: Path, newer: Flask
 ) -> None:
-    newer = create_app(settings)
-    migrate.directory = str(newer_migrations)
     with newer.app_context():
         schema.bring_up_to_date()
         backup.back_up(file)
-        with db.engine.begin() as connection:
-            connection.exec_driver_sql("DROP TABLE notes")
-            connection.exec_driver_sql("ALTER TABLE feed DROP COLUMN motto")
-            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
-    let_go(newer)
+        downgrade(revision="0001")
     refuses_to_restore(settings, file, "newer version of Mailcote")
 
 
 def test_a_backup_of_an_older_version_is_brought_up_to_date(
-    settings: Settings, app: Flask, cast: Cast, file: Path, newer_migrations: Path
+    settings: Settings, app: Flask, cast: Cast, file: Path, newer: Flask
 ) -> None:
     add_mailboxes(app, "info")
-    Mailcote(settings).done("backup", str(file))
+    with newer.app_context():
+        backup.back_up(file)
     older = contents(settings)
-    newer = create_app(settings)
-    migrate.directory = str(newer_migrations)
     with newer.app_context():
         schema.bring_up_to_date()
         with db.engine.begin() as connection:
@@ -498,7 +500,6 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
         feed = db.session.scalars(db.select(Feed)).one()
         assert feed.epoch != older["feed"][0][1]
     assert without_feed(contents(settings)) == without_feed(older)
-    let_go(newer)
 
 
 @on_sqlite  # PostgreSQL's programs cannot prepare a copy; it is kept beside
@@ -507,51 +508,30 @@ def test_a_backup_that_cannot_be_brought_up_to_date_changes_nothing(
     app: Flask,
     cast: Cast,
     file: Path,
-    newer_migrations: Path,
+    newer: Flask,
     database: str,
 ) -> None:
     add_mailboxes(app, "info")
-    Mailcote(settings).done("backup", str(file))
-    newer = create_app(settings)
-    migrate.directory = str(newer_migrations)
+    with newer.app_context():
+        backup.back_up(file)
     with newer.app_context():
         schema.bring_up_to_date()
         before = contents(settings)
-        text = (newer_migrations / "versions" / "9001_newer.py").read_text()
+        versions = Path(migrate.directory, "versions")
+        text = (versions / "9001_newer.py").read_text()
         broken = text.replace('"9001"', '"9002"').replace('"0001"', '"9001"')
-        (newer_migrations / "versions" / "9002_broken.py").write_text(broken)
+        (versions / "9002_broken.py").write_text(broken)
         with pytest.raises(schema.CannotUpgrade):
             backup.restore(file)
         assert schema.present() == "9001"
     assert contents(settings) == before
-    let_go(newer)
-
-
-NEWER = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = "9001"
-down_revision = "0001"
-
-
-def upgrade() -> None:
-    op.create_table(
-        "notes",
-        sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column("mailbox_id", sa.String(32), sa.ForeignKey("mailboxes.id"), nullable=False),
-        sa.Column("text", sa.String(), nullable=False),
-    )
-    with op.batch_alter_table("feed") as batch_op:
-        batch_op.add_column(sa.Column("motto", sa.String(), nullable=False, server_default="none"))
-"""
 
 
 @pytest.fixture
-def newer_migrations(tmp_path: Path) -> Iterator[Path]:
-    """The migrations of a version to come, which adds a table and a column."""
-    directory, now = tmp_path / "migrations", migrate.directory
-    shutil.copytree(Path(schema.__file__).with_name("migrations"), directory)
-    (directory / "versions" / "9001_newer.py").write_text(NEWER)
-    yield directory
-    migrate.directory = now
+def newer(settings: Settings, tmp_path: Path) -> Iterator[Flask]:
+    """The application of a version to come, on the same panel."""
+    newer = create_app(settings)
+    with newer_migrations(tmp_path) as directory:
+        migrate.directory = str(directory)
+        yield newer
+    let_go(newer)

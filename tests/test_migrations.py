@@ -1,0 +1,232 @@
+"""Migrations: the same tables as the models, up and down without a loss, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from flask_migrate import downgrade
+from sqlalchemy import insert, inspect, text
+
+from app import create_app, schema
+from app.extensions import Base, db, migrate
+from app.models import Domain, Mailbox, Membership, Person, Project
+from tests.conftest import ON_BOTH, cheap_settings
+from tests.databases import contents, let_go, newer_migrations, postgres_database
+
+HASH = "{BLF-CRYPT}$2y$04$" + "a" * 53
+
+
+@pytest.fixture(params=ON_BOTH)
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database: SQLite's in the instance folder, then PostgreSQL's."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    with postgres_database(request.getfixturevalue("postgres_url")) as database_url:
+        yield database_url
+
+
+@pytest.fixture
+def empty(url: str, tmp_path: Path) -> Iterator[Flask]:
+    """The application, on a database without a table; its context is there."""
+    app = create_app(cheap_settings(tmp_path / "instance", url))
+    with app.app_context():
+        yield app
+    let_go(app)
+
+
+@pytest.fixture
+def to_come(empty: Flask, tmp_path: Path) -> Iterator[Path]:
+    """The migrations of a version to come, which the application does not know yet."""
+    with newer_migrations(tmp_path) as directory:
+        yield directory
+
+
+@pytest.fixture
+def filled(empty: Flask) -> Flask:
+    """The application on a panel with 1000 mailboxes."""
+    schema.bring_up_to_date()
+    with db.engine.begin() as connection:
+        connection.execute(insert(Project), [{"id": 1, "name": "Bakery"}])
+        connection.execute(insert(Person), [{"id": 1, "email": "alice@example.nl"}])
+        connection.execute(insert(Membership), [{"person_id": 1, "project_id": 1}])
+        connection.execute(
+            insert(Domain),
+            [{"id": 1, "name": "example.nl", "project_id": 1, "email_enabled": True}],
+        )
+        connection.execute(
+            insert(Mailbox),
+            [
+                {
+                    "domain_id": 1,
+                    "email": f"box{number}@example.nl",
+                    "password_hash": HASH,
+                    "quota_mb": number + 1,
+                    "purge_at": "2030-01-01T00:00:00Z" if number % 7 == 0 else None,
+                }
+                for number in range(1000)
+            ],
+        )
+    return empty
+
+
+def tables() -> dict[str, list[str]]:
+    """The tables with their columns, constraints and indexes, as the database tells them."""
+    inspector = inspect(db.engine)
+    return {
+        name: sorted(
+            repr(part)
+            for parts in (
+                inspector.get_columns(name),
+                inspector.get_foreign_keys(name),
+                inspector.get_indexes(name),
+                inspector.get_unique_constraints(name),
+                inspector.get_check_constraints(name),
+            )
+            for part in parts
+        )
+        for name in inspector.get_table_names()
+    }
+
+
+def test_the_tables_are_those_of_the_models(empty: Flask) -> None:
+    schema.bring_up_to_date()
+    with db.engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
+    checked = empty.test_cli_runner().invoke(args=["db", "check"])
+    assert checked.exit_code == 0, checked.output
+
+
+def test_a_second_time_changes_nothing(filled: Flask) -> None:
+    settings = filled.extensions["mailcote"]
+    before = contents(settings)
+    schema.bring_up_to_date()
+    schema.upgrade(settings.database)
+    assert contents(settings) == before
+
+
+def test_all_the_way_down_and_up_again(filled: Flask) -> None:
+    before = tables()
+    downgrade(revision="base")
+    assert list(tables()) == ["alembic_version"]
+    assert schema.present() is None
+    schema.bring_up_to_date()
+    assert tables() == before
+    assert len(contents(filled.extensions["mailcote"])["feed"]) == 1
+
+
+def test_no_row_is_lost_on_the_way_up_down_and_up(filled: Flask, to_come: Path) -> None:
+    settings = filled.extensions["mailcote"]
+    before, tables_before = contents(settings), tables()
+    migrate.directory = str(to_come)
+
+    schema.bring_up_to_date()
+    assert "notes" in tables()
+    assert contents(settings) == before
+    downgrade(revision="0001")
+    assert tables() == tables_before
+    assert contents(settings) == before
+    schema.bring_up_to_date()
+    assert schema.present() == "9001"
+    assert contents(settings) == before
+    refuse_to_orphan()
+
+
+def refuse_to_orphan() -> None:
+    """References hold again once migrations are done: a parent does not go before its children."""
+    with pytest.raises(Exception, match=r"(?i)foreign key"), db.engine.begin() as connection:
+        connection.execute(text("DELETE FROM domains"))
+
+
+BROKEN = {
+    "a statement that fails": "op.execute('SELECT nonsense FROM nowhere')",
+    "a constraint that does not hold": (
+        "op.execute(\"UPDATE mailboxes SET quota_mb = 0 WHERE email LIKE 'box5%'\")"
+    ),
+    "a child without its parent": "op.execute('DELETE FROM domains')",
+    "an error of Python": "raise CommandError('no')",
+}
+
+AFTER_IT = """
+from alembic import op
+from alembic.util import CommandError
+import sqlalchemy as sa
+
+revision = "9002"
+down_revision = "9001"
+
+
+def upgrade() -> None:
+    op.create_table("half", sa.Column("id", sa.Integer(), primary_key=True))
+    op.execute("INSERT INTO half VALUES (1)")
+    op.execute("UPDATE mailboxes SET quota_mb = 7")
+    with op.batch_alter_table("mailboxes") as batch_op:
+        batch_op.drop_column("updated_at")
+    {break_it}
+"""
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_one_that_fails_in_the_middle_leaves_everything_as_it_was(
+    filled: Flask, to_come: Path, how: str
+) -> None:
+    settings = filled.extensions["mailcote"]
+    before, tables_before = contents(settings), tables()
+    migrate.directory = str(to_come)
+    broken = AFTER_IT.replace("{break_it}", BROKEN[how])
+    (to_come / "versions" / "9002_broken.py").write_text(broken)
+
+    with pytest.raises(schema.CannotUpgrade, match="cannot be brought up to date"):
+        schema.bring_up_to_date()
+    assert schema.present() == "0001"
+    assert tables() == tables_before
+    assert contents(settings) == before
+
+    (to_come / "versions" / "9002_broken.py").unlink()
+    schema.bring_up_to_date()
+    assert schema.present() == "9001"
+    assert contents(settings) == before
+
+
+# Eight processes with one import of the program, let go at the same moment.
+EIGHT = """
+import os, sys
+from pathlib import Path
+from app import create_app, schema
+from app.config import Settings
+
+folder, database_url = sys.argv[1:]
+wait, go = os.pipe()
+children = []
+for _ in range(8):
+    child = os.fork()
+    if not child:
+        os.close(go)
+        os.read(wait, 1)  # returns when the other end is closed
+        app = create_app(Settings(instance=Path(folder), database_url=database_url))
+        with app.app_context():
+            schema.bring_up_to_date()
+            os._exit(0 if schema.present() == schema.newest() else 3)
+    children.append(child)
+os.close(go)
+codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+assert codes == [0] * 8, codes
+"""
+
+
+@pytest.mark.real
+def test_eight_processes_at_once_all_succeed(url: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", EIGHT, str(tmp_path), url]
+    environment = {**os.environ, "PYTHONPATH": str(Path(schema.__file__).parents[1])}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
