@@ -138,7 +138,7 @@ def _note_use(token: Token) -> None:
         return
     query = db.update(Token).where(Token.id == token.id).values(last_used_at=clock.now())
     # A database that cannot be written now is no reason to refuse a read.
-    with suppress(Busy), write_transaction() as session:
+    with suppress(Busy), write_transaction(is_lasting=False) as session:
         session.execute(query)
 
 

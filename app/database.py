@@ -26,6 +26,7 @@ from .errors import Busy
 from .extensions import db
 
 BUSY_SECONDS = 10
+_READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction, as a standby server answers
 _PRAGMAS = (
     f"busy_timeout={BUSY_SECONDS * 1000}",
     "journal_mode=WAL",
@@ -51,8 +52,11 @@ def engine_options(url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def write_transaction() -> Iterator[Session]:
+def write_transaction(*, is_lasting: bool = True) -> Iterator[Session]:
     """A transaction that may write: committed at the end, rolled back on any error.
+
+    Not lasting is what nobody is told of, such as when a credential was last used: a power cut may
+    undo it, and on SQLite its commit does not wait for the disk.
 
     What the session read before is dropped, since a snapshot cannot be turned into a write; look
     rows up again inside. Raises Busy when the database cannot be written now.
@@ -64,7 +68,7 @@ def write_transaction() -> Iterator[Session]:
     session.expire_all()  # a rollback with no transaction open leaves what earlier ones read
     session.info["is_writing"] = True
     try:
-        session.connection(execution_options={"may_write": True})
+        session.connection(execution_options={"may_write": True, "is_lasting": is_lasting})
         yield session
         session.commit()
     except BaseException as error:
@@ -102,7 +106,10 @@ def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database is locked, full, read-only or out of reach."""
     if isinstance(error, PoolTimeout | OperationalError | InterfaceError):
         return True
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+    if not isinstance(error, DBAPIError):
+        return False
+    is_read_only = getattr(error.orig, "sqlstate", None) == _READ_ONLY
+    return error.connection_invalidated or is_read_only
 
 
 def _busy() -> Busy:
@@ -134,6 +141,9 @@ def _begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN")
         return
     info = connection.connection.info
+    # Set each time, since the connection may have been used for the other kind before.
+    synchronous = "FULL" if connection.get_execution_options()["is_lasting"] else "NORMAL"
+    connection.connection.driver_connection.execute(f"PRAGMA synchronous={synchronous}")
     _lock(info, connection.engine.url.database)
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -31,7 +31,7 @@ from .watch import Known, KnownKey, Watch
 bp = Blueprint("sync", __name__, url_prefix="/sync/v1")
 bp.register_error_handler(Exception, failure_of)
 
-_TAG = re.compile(r"([0-9a-f-]{36})-([0-9]{1,9})-(.{1,63})")
+_TAG = re.compile(r"([0-9a-f-]{36})-(0|[1-9][0-9]{0,8})-(.{1,63})")
 _AGENT = re.compile(r"mailcote-agent/([0-9A-Za-z.+-]{1,32})")
 
 
@@ -96,7 +96,7 @@ def _heard(known: Known, key: KnownKey) -> Heard:
     agent = _AGENT.match(request.headers.get("User-Agent", ""))
     version = agent[1] if agent else None
     for tag in request.if_none_match.as_set(include_weak=True):
-        match = _TAG.fullmatch(tag)
+        match = _TAG.fullmatch(tag or "")  # werkzeug reads a lone quote as None
         # A tag of another node, or of a revision that has not been, says nothing of this one.
         if match and match[3] == key.node and not _is_ahead(known, match[1], int(match[2])):
             return Heard(match[1], int(match[2]), version)
@@ -114,7 +114,7 @@ def _note(desk: NodeDesk, key: KnownKey, heard: Heard) -> None:
         return
     seen = db.update(Node).where(Node.id == key.node_id)
     # A database that cannot be written now is no reason to keep a node waiting.
-    with suppress(Busy), write_transaction() as session:
+    with suppress(Busy), write_transaction(is_lasting=False) as session:
         session.execute(
             seen.values(
                 last_sync_at=now,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
+from functools import cache
 from typing import NoReturn
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from .database import write_transaction
 from .errors import Busy, TooMany, Unauthorized
@@ -62,15 +63,19 @@ def _take(key: str, limit: int, refusal: str) -> None:
     if limit == 0:
         return
     now, rate = time.time(), limit / _MINUTE
-    is_sqlite = db.engine.dialect.name == "sqlite"
-    names = {"least": "min", "most": "max"} if is_sqlite else {"least": "least", "most": "greatest"}
-    statement = text(_TAKE.format(**names))
-    with write_transaction() as session:
+    statement = _statement(db.engine.dialect.name)
+    with write_transaction(is_lasting=False) as session:
         row = session.execute(
             statement, {"key": key, "limit": float(limit), "now": now, "rate": rate}
         ).first()
     if row is None:
         raise TooMany(refusal, retry_after=math.ceil(1 / rate))
+
+
+@cache
+def _statement(dialect: str) -> TextClause:
+    least, most = ("min", "max") if dialect == "sqlite" else ("least", "greatest")
+    return text(_TAKE.format(least=least, most=most))
 
 
 def forget_full_buckets() -> None:
