@@ -313,7 +313,7 @@ def confirm_shrink() -> None:
 def purge() -> None:
     """Let go of the mailboxes that are past their grace period."""
     done = OPERATIONS["purge"](command_line())
-    click.echo(f"{done.mailboxes} mailboxes are gone, {done.orders} purge orders went out.")
+    click.echo(f"Mailboxes gone: {done.mailboxes}. Purge orders sent out: {done.orders}.")
 
 
 @commands.command()
