@@ -114,7 +114,7 @@ def _secret(name: str, text: str) -> str:
 def _folder(name: str, text: str) -> Path:
     try:
         path = Path(text).expanduser().absolute()
-        is_usable = path.is_dir() or not path.exists()
+        is_usable = next(each for each in (path, *path.parents) if each.exists()).is_dir()
     except (OSError, RuntimeError, ValueError):  # too long, out of reach, or ~ of nobody
         is_usable = False
     # A question mark would end the name of the file in the database's URL.

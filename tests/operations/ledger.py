@@ -24,6 +24,13 @@ def revision() -> int:
     return found
 
 
+def feed() -> Feed:
+    """The panel's state, as the nodes are told it."""
+    query = db.select(Feed).execution_options(populate_existing=True)
+    found: Feed = db.session.scalars(query).one()
+    return found
+
+
 def entries() -> list[AuditEntry]:
     """The audit log, the oldest entry first."""
     return list(db.session.scalars(db.select(AuditEntry).order_by(AuditEntry.id)))
@@ -43,11 +50,15 @@ def domain(name: str) -> Domain:
 
 def orders() -> dict[str, bool]:
     """The purge orders: the mailbox's id, and whether the nodes are told."""
-    return {order.mailbox_id: order.is_released for order in db.session.scalars(_orders())}
+    query = db.select(PurgeOrder.mailbox_id, PurgeOrder.is_released)
+    return {order.mailbox_id: order.is_released for order in db.session.execute(query)}
 
 
-def _orders() -> Any:
-    return db.select(PurgeOrder).execution_options(populate_existing=True)
+def order(mailbox_id: str) -> PurgeOrder:
+    """The purge order for a mailbox."""
+    query = db.select(PurgeOrder).where(PurgeOrder.mailbox_id == mailbox_id)
+    found: PurgeOrder = db.session.scalars(query).one()
+    return found
 
 
 def exported() -> dict[str, Any]:

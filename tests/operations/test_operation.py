@@ -1,0 +1,209 @@
+"""What all operations have in common: the right, the record, and one ending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from app.caller import Caller, command_line
+from app.database import write_transaction
+from app.errors import Busy, NotFound, OperationError
+from app.extensions import db
+from app.models import AuditEntry, Mailbox
+from app.operations import OPERATIONS
+from app.operations.mailboxes import add_user, list_users
+from app.operations.nodes import add_node
+from app.operations.panel import add_person, add_token
+from tests.conftest import PASSWORD, Cast
+from tests.operations import ledger
+
+EMAIL = "info@example.nl"
+# Something for each operation that would be done, were it asked by who may.
+INPUT: dict[str, dict[str, Any]] = {
+    "enable-email": {"domain": "parked.nl"},
+    "disable-email": {"domain": "parked.nl"},
+    "list-domains": {},
+    "add-user": {"email": EMAIL, "password": PASSWORD},
+    "remove-user": {"email": "live@charlie.nl"},
+    "restore-user": {"email": "live@charlie.nl"},
+    "list-users": {},
+    "update-password": {"email": "live@charlie.nl", "password": "another horse battery"},
+    "update-user": {"email": "live@charlie.nl", "quota_mb": 5},
+    "add-domain": {"domain": "new.nl"},
+    "remove-domain": {"domain": "parked.nl"},
+    "assign-domain": {"domain": "new.nl", "project_id": 2},
+    "list-nodes": {},
+    "add-node": {"name": "mpi02"},
+    "add-project": {"name": "Another company"},
+    "add-person": {"email": "someone@example.org", "password": "yet another battery"},
+    "add-token": {"name": "n8n"},
+    "revoke-token": {"token_id": 4},
+    "confirm-shrink": {},
+    "purge": {},
+}
+
+
+@pytest.fixture
+def root(core: Cast) -> Caller:
+    """The admin, in the project of a mailbox to change."""
+    add_user(core.charlie, email="live@charlie.nl", password=PASSWORD)
+    return core.root
+
+
+def _in_its_project(caller: Caller, name: str) -> Caller:
+    return caller.in_project(2 if "live@charlie.nl" in str(INPUT[name]) else 1)
+
+
+def test_it_works(root: Caller) -> None:
+    for name, operation in OPERATIONS.items():
+        before = len(ledger.entries())
+        operation(_in_its_project(root, name), **INPUT[name])
+        assert len(ledger.entries()) == before + (not operation.reads)
+        if not operation.reads:
+            assert ledger.entries()[-1].action == name
+
+
+def test_it_rejects_writing_with_a_scope_to_read(root: Caller) -> None:
+    caller = replace(root, may_write=False)
+    for name, operation in OPERATIONS.items():
+        if operation.reads:
+            operation(_in_its_project(caller, name), **INPUT[name])
+        else:
+            with ledger.refused("FORBIDDEN"):
+                operation(_in_its_project(caller, name), **INPUT[name])
+
+
+def test_it_rejects_customers_where_only_admins_may(core: Cast) -> None:
+    for name, operation in OPERATIONS.items():
+        if operation.who == "admin":
+            with ledger.refused("FORBIDDEN"):
+                operation(core.alice, **INPUT[name])
+
+
+def test_it_rejects_a_caller_who_acts_in_no_project(root: Caller) -> None:
+    for name, operation in OPERATIONS.items():
+        if operation.who == "project":
+            with ledger.refused("PROJECT_NOT_FOUND"):
+                operation(command_line(), **INPUT[name])
+
+
+def test_it_hides_from_strangers(core: Cast) -> None:
+    add_user(core.charlie, email="live@charlie.nl", password=PASSWORD)
+    for name in ("remove-user", "restore-user", "update-password", "update-user"):
+        with ledger.refused("MAILBOX_NOT_FOUND", "email"):
+            OPERATIONS[name](core.alice, **INPUT[name])
+
+
+def test_it_rejects_null_and_unknown_fields_everywhere(root: Caller) -> None:
+    for name, operation in OPERATIONS.items():
+        caller = _in_its_project(root, name)
+        for field in operation.input.model_fields:
+            with ledger.refused("INVALID_INPUT", field):
+                operation(caller, **{**INPUT[name], field: None})
+        for field in ("caller", "self", "is_internal", "Email", "x" * 64):
+            with ledger.refused("INVALID_INPUT", field):
+                operation(caller, **{**INPUT[name], field: 1})
+
+
+def test_it_names_no_field_that_nobody_should_repeat(root: Caller) -> None:
+    for field in ("x" * 65, "a\nb", "\x1b[31m"):
+        with ledger.refused("INVALID_INPUT", "?"):
+            OPERATIONS["add-project"](root, **{"name": "x", field: 1})
+
+
+def test_values_of_any_kind_are_done_or_refused(root: Caller) -> None:
+    odd: tuple[object, ...] = (
+        "", " ", "\0", "\ud800", "é", "a" * 2000, "../../x", "%s", "' OR 1=1 --", "1e3", "true",
+        0, -1, 2**31, 2**63, 10**400, 1.5, float("nan"), float("inf"), -0.0, True, False,
+        [], {}, [[]], {"a": 1}, b"bytes", object(),
+    )  # fmt: skip
+    for name, operation in OPERATIONS.items():
+        for field in operation.input.model_fields:
+            for value in odd:
+                with suppress(OperationError):
+                    operation(_in_its_project(root, name), **{**INPUT[name], field: value})
+
+
+def test_no_secret_is_in_any_table(core: Cast) -> None:
+    made = add_token(command_line(), name="n8n", project_id=1).text
+    key = add_node(command_line(), name="mpi02").sync_key
+    welcome = add_person(command_line(), email="someone@example.org").welcome
+    add_person(command_line(), email="other@example.org", password="a person's password")
+    add_user(core.alice, email=EMAIL, password=PASSWORD)
+    stored = repr(ledger.everything())
+    for secret in (made, key, welcome, PASSWORD, "a person's password", *core.tokens.values()):
+        assert str(secret) not in stored
+
+
+def test_a_cursor_and_a_page_number_are_read_from_text(core: Cast) -> None:
+    operation = OPERATIONS["list-users"]
+    read = {text: operation.value_of_text("limit", text) for text in ("5", "05", "x", "true", "")}
+    assert read == {"5": 5, "05": "05", "x": "x", "true": "true", "": ""}
+    assert OPERATIONS["remove-user"].value_of_text("hard_delete", "true") is True
+    assert OPERATIONS["remove-user"].value_of_text("hard_delete", "1") == "1"
+
+
+def test_a_refusal_in_the_middle_undoes_what_was_written(core: Cast) -> None:
+    with ledger.refused("PROJECT_NOT_FOUND"):
+        add_person(command_line(), email="someone@example.org", projects=[1, 2, 99])
+
+
+def test_an_error_in_the_middle_undoes_what_was_written(core: Cast) -> None:
+    before = ledger.everything()
+    with pytest.raises(ZeroDivisionError), write_transaction() as session:
+        session.add(AuditEntry(actor="", action="", object="", given="", revision=1 // 0))
+    with pytest.raises(ZeroDivisionError), write_transaction() as session:
+        session.execute(db.delete(AuditEntry))
+        session.execute(db.delete(Mailbox).where(Mailbox.quota_mb == 1 // 0))
+    assert ledger.everything() == before
+
+
+def test_one_transaction_does_not_begin_inside_another(core: Cast) -> None:
+    with pytest.raises(RuntimeError), write_transaction():
+        add_user(core.alice, email=EMAIL, password=PASSWORD)
+    assert list_users(core.alice).total == 0
+
+
+def test_a_database_that_cannot_be_written_is_busy_and_reads_go_on(core: Cast) -> None:
+    alice = core.alice
+    with _read_only():
+        with pytest.raises(Busy) as refusal:
+            add_user(alice, email=EMAIL, password=PASSWORD)
+        assert (refusal.value.status, refusal.value.retry_after) == (503, 5)
+        assert list_users(alice).total == 0
+    assert add_user(alice, email=EMAIL, password=PASSWORD).mailbox.is_active
+
+
+@contextmanager
+def _read_only() -> Iterator[None]:
+    """Let the database refuse to be written, as a standby server or a worn-out disk does."""
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    words = "PRAGMA query_only = ON" if is_sqlite else "SET default_transaction_read_only = on"
+
+    def say(connection: Any, _record: Any, _proxy: Any) -> None:
+        connection.cursor().execute(words)
+        if not is_sqlite:
+            connection.commit()
+
+    db.session.remove()
+    event.listen(db.engine, "checkout", say)
+    try:
+        yield
+    finally:
+        event.remove(db.engine, "checkout", say)
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_an_absent_project_is_told_like_a_stranger_s(core: Cast) -> None:
+    messages = set()
+    for project_id in (2, 99):
+        with pytest.raises(NotFound) as refusal:
+            core.alice.in_project(project_id)
+        messages.add((refusal.value.code, refusal.value.message))
+    assert len(messages) == 1
