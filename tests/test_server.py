@@ -1,0 +1,343 @@
+"""`mailcote serve`: the production server, its signals, and what it refuses by itself."""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings
+from tests.cli.mailcote import COMMAND, Mailcote, environment
+from tests.conftest import PASSWORD, Cast, cheap_settings
+from tests.processes import eventually, free_port, is_listening, process
+
+PUBLIC = "panel.example.nl"
+
+
+@dataclass
+class Server:
+    """A running server: its master, and where it listens."""
+
+    master: subprocess.Popen[bytes]
+    port: int
+    settings: Settings
+    cast: Cast
+
+    def ask(
+        self, path: str, host: str | None = None, token: str | None = None, **body: object
+    ) -> int:
+        """The status of a GET, or of a POST with these fields as alice sends them."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = {"Host": host or f"127.0.0.1:{self.port}", "Connection": "close"}
+        headers["Authorization"] = f"Bearer {token or self.cast.tokens['alice']}"
+        with closing(connection):
+            if body:
+                headers["Content-Type"] = "application/json"
+                connection.request("POST", path, json.dumps(body), headers)
+            else:
+                connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+    def tell(self, request: bytes) -> int:
+        """The status of the answer to these very bytes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+            connection.sendall(request)
+            with suppress(ConnectionResetError), connection.makefile("rb") as answer:
+                return int(answer.readline().split()[1])
+        return 0
+
+    def add_user(self, name: str) -> int:
+        path = "/iapi/project/1/email_account/add-user"
+        return self.ask(path, email=f"{name}@example.nl", password=PASSWORD)
+
+    def workers(self) -> set[int]:
+        """The processes that answer requests."""
+        children = Path(f"/proc/{self.master.pid}/task/{self.master.pid}/children")
+        return set(map(int, children.read_text().split()))
+
+
+@contextmanager
+def serve(
+    folder: Path, staged_panel: tuple[Path, Cast], *, program: list[str] = COMMAND, **changed: str
+) -> Iterator[Server]:
+    """A server with two workers, started where another program keeps a package `app`."""
+    file, cast = staged_panel
+    settings = cheap_settings(folder / "instance")
+    settings.instance.mkdir()
+    shutil.copy(file, settings.instance / "panel.db")
+    (folder / "app").mkdir()
+    (folder / "app" / "__init__.py").write_text("raise SystemExit('this is another program')")
+    port = free_port()
+    command = ["env", "-C", str(folder), *program, "serve", "--port", str(port)]
+    variables = environment(
+        settings, MAILCOTE_PUBLIC_URL=f"https://{PUBLIC}", MAILCOTE_WORKERS="2", **changed
+    )
+    with process(command, variables) as master:
+        server = Server(master, port, settings, cast)
+        eventually(lambda: is_listening(port))
+        assert server.ask("/iapi/openapi.json") == 200
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, staged_panel: tuple[Path, Cast]
+) -> Iterator[Server]:
+    """One server for all tests that leave it running."""
+    with serve(tmp_path_factory.mktemp("server"), staged_panel) as running:
+        yield running
+
+
+@pytest.mark.real
+def test_its_pid_is_that_of_the_master(server: Server) -> None:
+    command = Path(f"/proc/{server.master.pid}/cmdline").read_bytes()
+    assert b"gunicorn" in command
+    eventually(lambda: len(server.workers()) == 2)
+    assert server.add_user("first") == 201
+
+
+@pytest.mark.real
+def test_other_commands_work_beside_it(server: Server) -> None:
+    mailcote = Mailcote(server.settings)
+    mailcote.done("project", "add", "Bakery")
+    token = mailcote.done("token", "add", "--project", "1").last_line
+    assert server.ask("/iapi/project/1/email_account/list-users", token=token) == 200
+    for command in ("check", "purge", "confirm-shrink"):
+        mailcote.done(command)
+    file = server.settings.instance / "backup"
+    mailcote.done("backup", str(file))
+    assert server.add_user("after-the-backup") == 201
+    mailcote.done("restore", str(file))
+    assert server.add_user("after-the-backup") == 201
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.0.0.1:8000", "localhost", "LOCALHOST:1", "[::1]", "[::1]:8000", PUBLIC],
+)
+def test_it_answers_for_its_own_hosts(server: Server, host: str) -> None:
+    assert server.ask("/iapi/openapi.json", host) == 200
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Host: evil.nl",
+        f"Host: evil.nl:{8000}",
+        f"Host: {PUBLIC}.evil.nl",
+        f"Host: evil.{PUBLIC}",
+        f"Host: {PUBLIC}@evil.nl",
+        "Host: [::1",
+        "Host:",
+        "",
+        f"Host: {PUBLIC}\r\nHost: evil.nl",
+        "Host: evil.nl\r\nX-Forwarded-Host: " + PUBLIC,
+    ],
+)
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_it_answers_for_no_other_host(server: Server, headers: str, version: str) -> None:
+    lines = [f"GET /iapi/openapi.json HTTP/{version}", "Connection: close", headers]
+    request = "\r\n".join(filter(None, lines)) + "\r\n\r\n"
+    assert server.tell(request.encode()) == 400
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "request_line_and_headers",
+    [
+        f"GET /{'x' * 9000} HTTP/1.1",
+        f"GET /iapi/openapi.json?{'x' * 9000} HTTP/1.1",
+        f"GET /iapi/openapi.json HTTP/1.1\r\nX: {'x' * 9000}",
+        "GET /iapi/openapi.json HTTP/1.1" + "".join(f"\r\nX{n}: x" for n in range(200)),
+        "GET /iapi/openapi.json HTTP/9.9",
+        "GET",
+        "GET /iapi/openapi.json HTTP/1.1\r\nno header",
+    ],
+    ids=lambda text: text[:40],
+)
+def test_it_refuses_what_is_too_long_or_no_http(
+    server: Server, request_line_and_headers: str
+) -> None:
+    request = f"{request_line_and_headers}\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert server.tell(request.encode()) in range(400, 500)
+
+
+@pytest.mark.real
+def test_a_killed_worker_is_replaced(server: Server) -> None:
+    eventually(lambda: len(server.workers()) == 2)
+    before = server.workers()
+    killed = min(before)
+    os.kill(killed, signal.SIGKILL)
+    for _ in range(20):
+        assert server.ask("/iapi/openapi.json") == 200
+    eventually(lambda: len(server.workers() - before) == 1 and len(server.workers()) == 2)
+    assert server.add_user(f"killed-{killed}") == 201
+
+
+@pytest.mark.real
+def test_it_reloads_without_refusing_a_request(server: Server) -> None:
+    statuses, enough = list[int](), threading.Event()
+
+    def keep_asking() -> None:
+        while not enough.is_set():
+            statuses.append(server.ask("/iapi/project/1/email_account/list-users"))
+
+    asking = [threading.Thread(target=keep_asking) for _ in range(2)]
+    for thread in asking:
+        thread.start()
+    try:
+        for _ in range(2):
+            eventually(lambda: len(server.workers()) == 2)
+            before = server.workers()
+            server.master.send_signal(signal.SIGHUP)
+            eventually(partial(are_new, server, before))
+            so_far = len(statuses)
+            eventually(partial(has_grown, statuses, so_far + 10))
+    finally:
+        enough.set()
+        for thread in asking:
+            thread.join()
+    assert set(statuses) == {200}
+    assert server.master.poll() is None
+
+
+def has_grown(statuses: list[int], size: int) -> bool:
+    """Whether there are as many answers by now."""
+    return len(statuses) >= size
+
+
+def are_new(server: Server, before: set[int]) -> bool:
+    """Whether none of the workers is one of before."""
+    now = server.workers()
+    return len(now) == 2 and not now & before
+
+
+@contextmanager
+def writers_wait(settings: Settings) -> Iterator[int]:
+    """Keep everybody from writing; the number of the file they wait for."""
+    with (settings.instance / "panel.db.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield os.fstat(lock.fileno()).st_ino
+
+
+def somebody_waits_for(file: int) -> bool:
+    """Whether a process waits for the lock on this file (proc(5), /proc/locks)."""
+    waiting = [line for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
+    return any(f":{file} " in line for line in waiting)
+
+
+@pytest.mark.real
+def test_it_ends_gracefully_while_it_works(tmp_path: Path, staged_panel: tuple[Path, Cast]) -> None:
+    statuses = list[int]()
+    with serve(tmp_path, staged_panel, MAILCOTE_MAILBOX_BCRYPT_COST="12") as server:
+        slow = threading.Thread(target=lambda: statuses.append(server.add_user("slow")))
+        with writers_wait(server.settings) as file:
+            slow.start()
+            eventually(lambda: somebody_waits_for(file))
+            eventually(lambda: len(server.workers()) == 2)
+            server.master.terminate()
+            # The one that has nothing to do ends at once; the other one finishes its work.
+            eventually(lambda: len(server.workers()) == 1)
+            assert server.master.poll() is None
+        slow.join()
+        assert statuses == [201]
+        assert server.master.wait(60) == 0
+        assert not is_listening(server.port)
+
+
+RUN_FROM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from app.cli import main; main()"
+
+
+@pytest.mark.real
+def test_reloading_takes_over_what_is_installed_by_then(
+    tmp_path: Path, staged_panel: tuple[Path, Cast]
+) -> None:
+    code = tmp_path / "code"
+    shutil.copytree(
+        Path(__file__).parents[1] / "app", code / "app", ignore=shutil.ignore_patterns("*.pyc")
+    )
+    program = [sys.executable, "-P", "-c", RUN_FROM, str(code)]
+    with serve(tmp_path, staged_panel, program=program) as server:
+        assert server.ask("/new") == 404
+        installed = code / "app" / "__init__.py"
+        new = installed.read_text().replace(
+            "    return app\n",
+            "    app.add_url_rule('/new', view_func=lambda: 'new')\n    return app\n",
+        )
+        installed.write_text(new)
+        server.master.send_signal(signal.SIGHUP)
+        eventually(lambda: server.ask("/new") == 200)
+
+
+# What it refuses before it starts
+
+
+def test_it_refuses_a_port_in_use(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        sentence = Mailcote(settings).refused("serve", "--port", str(port))
+    assert sentence == f"Cannot listen on 127.0.0.1, port {port}: Address already in use."
+
+
+@pytest.mark.parametrize(
+    "host", ["192.0.2.1", "127.0.0.1.5", "127.0.0.1:80", "1:2", "x" * 100, "-", "..", "::1::"]
+)
+def test_it_refuses_a_host_it_cannot_listen_on(settings: Settings, host: str) -> None:
+    sentence = Mailcote(settings).refused("serve", f"--host={host}", "--port", str(free_port()))
+    assert sentence.startswith(f"Cannot listen on {host}, port ")
+
+
+@pytest.mark.parametrize(
+    "host", ["[::1]", "a b", "http://localhost", "*", "x" * 254, "ünï.nl", "$"]
+)
+def test_it_refuses_a_host_that_is_none(settings: Settings, host: str) -> None:
+    assert Mailcote(settings).refused("serve", "--host", host).startswith("MAILCOTE_HOST takes ")
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "http", ""])
+def test_it_refuses_a_port_that_is_none(settings: Settings, command: str, port: str) -> None:
+    assert "'--port'" in Mailcote(settings).used_wrongly(command, f"--port={port}")
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has the loopback address of IPv6."""
+    with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+def test_it_listens_on_ipv6(settings: Settings) -> None:
+    port = free_port()
+    command = [*COMMAND, "serve", "--host", "::1", "--port", str(port)]
+
+    def answers() -> bool:
+        with suppress(OSError):
+            connection = http.client.HTTPConnection("::1", port, timeout=60)
+            with closing(connection):
+                connection.request("GET", "/iapi/openapi.json")
+                return connection.getresponse().status == 200
+        return False
+
+    with process(command, environment(settings, MAILCOTE_WORKERS="1")):
+        eventually(answers)
