@@ -341,7 +341,7 @@ def _digest(document: dict[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps([document["domains"], users, []])).hexdigest()
 
 
-PROCESSES, MAILBOXES = 4, 8
+PROCESSES, MAILBOXES = 4, 6
 
 
 @pytest.mark.parametrize("database", ["sqlite"])

@@ -1,0 +1,180 @@
+"""Who may import whom, read from the source; and what every module has to have.
+
+A room is a module or package directly under app/. Standard library apart, it imports what its line
+says and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+APP = ROOT / "app"
+
+FACES = {"web", "api", "mcp", "oauth", "sync", "cli"}
+
+# What a face is made from. Flask and Click are its business and nobody else's.
+_OF_FACES = {
+    "operations", "caller", "fields", "passwords", "errors", "models", "config", "extensions",
+    "credentials", "clock", "addresses", "dns", "database", "envelope", "strict_json", "network",
+    "throttle", "flask", "werkzeug", "sqlalchemy",
+}  # fmt: skip
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "addresses": {"errors", "idna"},
+    "passwords": {"errors", "bcrypt"},
+    # Time and credentials are written and read in one form by everybody: pure, below all else.
+    "clock": set(),
+    "credentials": set(),
+    "fields": {"addresses", "passwords", "errors", "pydantic", "pydantic_core"},
+    "config": set(),
+    "extensions": {"config", "flask", "flask_migrate", "flask_sqlalchemy", "sqlalchemy",
+                   "werkzeug"},
+    "models": {"extensions", "addresses", "errors", "clock", "sqlalchemy"},
+    # How transactions run is no operation's business, but caller and faces need to begin some.
+    "database": {"extensions", "errors", "sqlalchemy"},
+    # Rate limits are kept in the database; the caller counts wrong credentials, faces the rest.
+    "throttle": {"database", "errors", "extensions", "sqlalchemy"},
+    "dns": {"models", "addresses", "errors", "config", "clock", "database", "extensions", "dns",
+            "sqlalchemy"},
+    "caller": {"models", "errors", "extensions", "addresses", "clock", "credentials", "database",
+               "throttle", "sqlalchemy"},
+    "operations": {"caller", "models", "fields", "addresses", "passwords", "dns", "errors",
+                   "extensions", "clock", "credentials", "database", "pydantic",
+                   "typing_extensions", "sqlalchemy"},
+    # What the faces share: the envelope of JSON, its strict reader, where a request comes from.
+    "envelope": {"database", "errors", "flask", "orjson", "sqlalchemy", "werkzeug"},
+    "strict_json": {"errors", "flask", "werkzeug"},
+    "network": {"config", "errors", "flask", "werkzeug"},
+    # The export is built below the face that serves it, so that it can be tested and checked.
+    "export": {"database", "extensions", "models", "orjson", "sqlalchemy"},
+    # What a process knows without asking the database again.
+    "watch": {"extensions", "models", "sqlalchemy"},
+    # Which requests have a session at all; only people's do.
+    "sessions": {"flask"},
+    "openapi": {"fields", "operations", "orjson", "pydantic"},
+    # What the operator's commands do, below the command line.
+    "schema": {"config", "errors", "extensions", "database", "alembic", "flask", "flask_migrate",
+               "sqlalchemy"},
+    "backup": {"config", "errors", "extensions", "database", "models", "schema", "clock",
+               "sqlalchemy"},
+    "checks": {"config", "errors", "extensions", "database", "models", "schema", "export", "clock",
+               "sqlalchemy"},
+    "housekeeping": {"caller", "errors", "operations", "throttle", "database", "extensions",
+                     "clock", "flask"},
+    # What the production server starts with: it makes the application.
+    "server": {"app", "config", "housekeeping", "errors", "gunicorn"},
+    # The demo does what a program would: it calls operations, and runs a node.
+    "demo": {"caller", "operations", "passwords", "config", "errors", "extensions", "models",
+             "clock", "credentials"},
+    "migrations": {"app", "database", "extensions", "models", "alembic", "flask", "sqlalchemy"},
+    # One file that runs on a node, where nothing of this is installed.
+    "agent": set(),
+    "web": {*_OF_FACES, "flask_login", "flask_wtf", "wtforms", "markupsafe", "segno"},
+    "api": {*_OF_FACES, "openapi"},
+    "mcp": {*_OF_FACES, "orjson"},
+    "oauth": {*_OF_FACES, "orjson"},
+    "sync": {*_OF_FACES, "export", "watch"},
+    "cli": {*_OF_FACES, "app", "backup", "checks", "schema", "demo", "server", "housekeeping",
+            "click"},
+}  # fmt: skip
+
+# Of these, an operation must not know that a request or a signed-in person exists.
+OF_THE_WEB = {"request", "session", "g", "current_user", "url_for"}
+
+
+def _modules() -> list[Path]:
+    versions = APP / "migrations" / "versions"
+    return sorted(path for path in APP.rglob("*.py") if versions not in path.parents)
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _room(path: Path) -> str:
+    first = path.relative_to(APP).parts[0]
+    return "app" if first == "__init__.py" else first.removesuffix(".py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """The full names that a module imports, such as app.models.Domain or flask.request."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _room_of_import(name: str) -> str:
+    parts = name.split(".")
+    is_room = parts[0] == "app" and len(parts) > 1 and parts[1] in MAY_IMPORT
+    return parts[1] if is_room else parts[0]
+
+
+MODULES = _modules()
+
+
+def test_every_room_has_its_line() -> None:
+    """A new room: say above what it may import, and why. One that is gone: remove its line."""
+    rooms = {_room(path) for path in MODULES} - {"app"}
+    assert rooms - MAY_IMPORT.keys() == set()
+    assert MAY_IMPORT.keys() - rooms - FACES - {"dns"} == set()
+
+
+def test_a_room_imports_what_its_line_says() -> None:
+    known = set(sys.stdlib_module_names)
+    offences = {
+        _name(path): found
+        for path in MODULES
+        if (room := _room(path)) != "app"
+        and (found := {*map(_room_of_import, _imports(path))} - {room} - known - MAY_IMPORT[room])
+    }
+    assert offences == {}
+
+
+def test_no_face_imports_another() -> None:
+    for path in MODULES:
+        faces = {_room_of_import(name) for name in _imports(path)} & FACES
+        assert _room(path) == "app" or faces <= {_room(path)}, _name(path)
+
+
+def test_operations_know_of_no_request() -> None:
+    for path in MODULES:
+        if _room(path) != "operations":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        words = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        imported = {name.rpartition(".")[2] for name in _imports(path)}
+        assert not imported & OF_THE_WEB, _name(path)
+        assert not words & (OF_THE_WEB - {"session"}), _name(path)  # databases have sessions, too
+
+
+def test_the_agent_needs_nothing_but_python() -> None:
+    names = {name.split(".")[0] for name in _imports(APP / "agent.py")}
+    assert names <= set(sys.stdlib_module_names)
+
+
+def test_the_application_is_made_at_its_doors_only() -> None:
+    makers = {_name(path) for path in MODULES if "app.create_app" in set(_imports(path))}
+    assert makers <= {"app/cli.py", "app/server.py"}
+
+
+def test_every_module_has_a_name_that_says_something() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
+    for path in (*MODULES, *(ROOT / "tests").rglob("*.py")):
+        assert not vague & set(path.relative_to(ROOT).with_suffix("").parts), _name(path)
+
+
+def test_every_module_says_what_it_is() -> None:
+    for path in MODULES:
+        documentation = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        first = documentation.partition("\n\n")[0].rstrip()
+        assert first.endswith((".", ":")), _name(path)
