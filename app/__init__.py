@@ -14,6 +14,7 @@ from .config import Settings
 from .envelope import failure_of
 from .extensions import db, migrate
 from .network import host_name
+from .sessions import Sessions
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +40,7 @@ def create_app(config: Settings | None = None) -> Flask:
     db.init_app(app)
     migrate.init_app(app, db, directory=str(_ROOT / "app" / "migrations"), render_as_batch=True)
     app.secret_key = config.secret()
+    app.session_interface = Sessions()
     cli.register(app)
     for face in (api, sync):
         app.register_blueprint(face.bp)

@@ -6,6 +6,7 @@ to that, so `remote_addr` can be believed here.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -14,8 +15,13 @@ from flask import Request
 
 def client_address(request: Request) -> str:
     """The client's address in its shortest form, IPv4 in IPv6 as IPv4; "" when it has none."""
+    return _shortest(request.remote_addr or "")
+
+
+@lru_cache(maxsize=1024)  # the same few nodes and programs ask again and again
+def _shortest(text: str) -> str:
     try:
-        address = ip_address(request.remote_addr or "")
+        address = ip_address(text)
     except ValueError:  # a Unix socket, or a proxy that sent something else
         return ""
     if isinstance(address, IPv6Address):
@@ -26,6 +32,7 @@ def client_address(request: Request) -> str:
     return str(address)
 
 
+@lru_cache(maxsize=1024)
 def is_within(address: str, network: str | None) -> bool:
     """Whether an address may be used: any, where no address or network is set."""
     if network is None:

@@ -56,7 +56,8 @@ class Watch:
 
     def now(self) -> Known:
         """What is true at this moment."""
-        if db.engine.dialect.name != "sqlite":
+        # With a connection of its own it is SQLite; finding the engine takes longer than asking it.
+        if self._connection is None and db.engine.dialect.name != "sqlite":
             return _read()
         with self._lock:
             # The version is read before the state: a change in between is then noticed next time.

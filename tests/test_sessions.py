@@ -1,0 +1,18 @@
+"""People have a session, programs and nodes have none."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask, session
+
+
+@pytest.mark.parametrize("path", ["/iapi/project/1/integrations", "/papi/x", "/sync/v1/export"])
+def test_programs_have_none(app: Flask, path: str) -> None:
+    with app.test_request_context(path), pytest.raises(RuntimeError):
+        session["person"] = 1
+
+
+def test_people_have_one(app: Flask) -> None:
+    with app.test_request_context("/"):
+        session["person"] = 1
+        assert session["person"] == 1
