@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -31,7 +31,7 @@ _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?!.{{254}})(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}")
 _USER = re.compile(
     r"[0-9a-f]{32} "
-    r"(?!\S{255})[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?@[a-z0-9.-]+ "
+    r"[a-z0-9][a-z0-9._-]{0,63}(?<=[a-z0-9])@[a-z0-9.-]+ "
     r"\{BLF-CRYPT\}\$2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}"
 )
 _USERS = """
@@ -113,7 +113,7 @@ def _domains() -> list[str]:
     names = db.session.scalars(
         db.select(Domain.name).where(Domain.email_enabled).order_by(Domain.name)
     )
-    return [name for name in names if _is_exportable(_DOMAIN.fullmatch(name), "domain", name)]
+    return [name for name in names if _DOMAIN.fullmatch(name) or _leave_out("domain", name)]
 
 
 def _purge() -> list[str]:
@@ -127,7 +127,7 @@ def _purge() -> list[str]:
     return [
         key
         for key, mailbox in orders
-        if _is_exportable(_ID.fullmatch(key) and mailbox is None, "purge order", key)
+        if (_ID.fullmatch(key) and mailbox is None) or _leave_out("purge order", key)
     ]
 
 
@@ -150,20 +150,20 @@ def _users(domains: frozenset[str]) -> Iterator[list[dict[str, Any]]]:
                 "quota_mb": quota_mb,
             }
             for key, email, password, quota_mb, login, receive in rows
-            if _is_exportable(
+            if (
                 _USER.fullmatch(f"{key} {email} {password}")
+                and len(email) <= 254
                 and ".." not in email
                 and type(quota_mb) is int
                 and 1 <= quota_mb <= 1048576
-                and email.partition("@")[2] in domains,
-                "mailbox",
-                key,
+                and email.partition("@")[2] in domains
             )
+            or _leave_out("mailbox", key)
         ]
     cursor.close()
 
 
-def _is_exportable(is_valid: object, noun: str, name: str) -> bool:
-    if not is_valid:
-        log.critical("a %s is kept from the nodes, its row is damaged: %r", noun, name)
-    return bool(is_valid)
+def _leave_out(noun: str, name: str) -> Literal[False]:
+    """Say that a row is damaged. Only such rows come here: a call for each would cost a tenth."""
+    log.critical("a %s is kept from the nodes, its row is damaged: %r", noun, name)
+    return False
