@@ -11,10 +11,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import api, cli, database, models, sync
 from .config import Settings
+from .cookies import Sessions
 from .envelope import failure_of
 from .extensions import db, migrate
 from .network import host_name
-from .sessions import Sessions
 
 _ROOT = Path(__file__).resolve().parent.parent
 

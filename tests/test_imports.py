@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What a process knows without asking the database again.
     "watch": {"extensions", "models", "sqlalchemy"},
     # Which requests have a session at all; only people's do.
-    "sessions": {"flask"},
+    "cookies": {"flask"},
     "openapi": {"fields", "operations", "orjson", "pydantic"},
     # What the operator's commands do, below the command line.
     "schema": {"config", "errors", "extensions", "database", "alembic", "flask", "flask_migrate",
