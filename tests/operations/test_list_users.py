@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
+from app.extensions import db
 from app.operations.answers import UsersAnswer
 from app.operations.domains import enable_email
 from app.operations.mailboxes import add_user, list_users, remove_user
-from tests.conftest import PASSWORD, Cast
+from tests.conftest import ON_BOTH, PASSWORD, Cast
 from tests.operations import ledger
 
 # In byte order, which no locale's order is.
@@ -40,6 +42,20 @@ def test_it_works(core: Cast) -> None:
     answer = list_users(core.alice).to_answer()
     assert _emails(answer) == EMAILS == sorted(EMAILS)
     assert (answer["total"], answer["next_cursor"]) == (len(EMAILS), None)
+
+
+@pytest.mark.parametrize("database", [ON_BOTH[1]])
+def test_postgresql_sorts_in_byte_order_whatever_its_locale(core: Cast) -> None:
+    collations = db.session.execute(
+        text(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE collation_name = "
+            "'C' AND column_name IN ('name', 'email', 'id', 'mailbox_id')"
+        )
+    ).all()
+    assert {tuple(row) for row in collations} >= {
+        ("mailboxes", "email"), ("mailboxes", "id"), ("domains", "name"), ("nodes", "name"),
+        ("purge_orders", "mailbox_id"),
+    }  # fmt: skip
 
 
 def test_its_fields_are_the_contract_s(core: Cast) -> None:

@@ -16,6 +16,7 @@ from app.errors import Busy, Invalid, NotFound, OperationError
 from app.extensions import db
 from app.models import AuditEntry, Mailbox
 from app.operations import OPERATIONS
+from app.operations.domains import enable_email
 from app.operations.mailboxes import add_user, list_users
 from app.operations.nodes import add_node
 from app.operations.panel import add_person, add_token
@@ -163,6 +164,18 @@ def test_an_error_in_the_middle_undoes_what_was_written(core: Cast) -> None:
         session.execute(db.delete(AuditEntry))
         session.execute(db.delete(Mailbox).where(Mailbox.quota_mb == 1 // 0))
     assert ledger.everything() == before
+
+
+def test_a_change_that_was_undone_is_not_counted_later(core: Cast) -> None:
+    alice, domain_id = core.alice, ledger.domain("example.nl").id
+    hashed = "{BLF-CRYPT}$2y$04$" + "." * 53
+    with pytest.raises(ZeroDivisionError), write_transaction() as session:
+        session.add(Mailbox(domain_id=domain_id, email=EMAIL, password_hash=hashed, quota_mb=1))
+        session.flush()
+        session.execute(db.delete(Mailbox).where(Mailbox.quota_mb == 1 // 0))
+    with ledger.recorded(revisions=0):
+        enable_email(alice, domain="example.nl")
+    assert ledger.feed().users == 0
 
 
 def test_one_transaction_does_not_begin_inside_another(core: Cast) -> None:
