@@ -177,13 +177,12 @@ def _refuse_where_nobody_can_listen(host: str, port: int) -> None:
 def _server(host: str, port: int) -> list[str]:
     """The command that runs the production server.
 
-    One process for each core, since Python computes in one thread at a time. Where it is started
-    there may be another folder named `app`; -P and --chdir keep it from being taken for this one.
+    Where it is started there may be another folder named `app`; -P and --chdir keep it from being
+    taken for this one.
     """
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    workers = Settings.from_environment().workers or os.cpu_count() or 1
     gunicorn = ["-P", "-m", "gunicorn", "--config", f"file:{_SERVER}", "--bind", bind]
-    where = ["--chdir", str(_SERVER.parents[1]), "--workers", str(workers)]
+    where = ["--chdir", str(_SERVER.parents[1])]
     return [sys.executable, *gunicorn, *where, "app:create_app()"]
 
 

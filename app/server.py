@@ -1,7 +1,7 @@
 """Settings of the production server, gunicorn (https://docs.gunicorn.org/en/stable/settings.html).
 
-`mailcote serve` runs it with this file. Many threads in each process, since requests wait for
-password hashes and for disks.
+`mailcote serve` runs it with this file. One process for each core, since Python computes in one
+thread at a time; many threads in each, since requests wait for password hashes and for disks.
 
 Nothing of the application is imported here: this runs in the master, which lives on when HUP
 replaces its workers, and these would inherit whatever the master knows instead of what is
@@ -10,9 +10,12 @@ installed by then.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 worker_class = "gthread"
+# Checked as every setting is by whoever starts this; empty and 0 mean one for each core.
+workers = int(os.environ.get("MAILCOTE_WORKERS") or 0) or os.cpu_count() or 1
 threads = 128
 timeout = 60
 graceful_timeout = 30
