@@ -6,11 +6,14 @@ to that, so `remote_addr` can be believed here.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from urllib.parse import urlsplit
 
 from flask import Request
+
+# host [":" port], RFC 9110 section 7.2; an IPv6 address stands in brackets
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]{1,5})?")
 
 
 def client_address(request: Request) -> str:
@@ -41,8 +44,6 @@ def is_within(address: str, network: str | None) -> bool:
 
 
 def host_name(request: Request) -> str | None:
-    """The host a request is for, without port or brackets; None when that cannot be told."""
-    try:
-        return urlsplit(f"//{request.headers.get('Host', '')}").hostname
-    except ValueError:
-        return None
+    """The host a request is for, without port or brackets; None when it is not written so."""
+    match = _HOST.fullmatch(request.headers.get("Host", ""))
+    return (match[1] or match[2]).lower() if match else None
