@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import event, inspect, update
+from sqlalchemy import bindparam, event, inspect, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .. import clock
@@ -75,6 +75,15 @@ def _forget_exported_changes(session: Session) -> None:
     session.info.pop("users", None)
 
 
+# Made once: making it would take as long as running it does.
+_RAISE = (
+    update(Feed)
+    .values(revision=Feed.revision + 1, users=Feed.users + bindparam("more_users"))
+    .returning(Feed.revision)
+    .execution_options(synchronize_session=False)
+)
+
+
 def raise_revision(session: Session) -> int:
     """Raise the revision if this transaction changed what nodes must know; the revision then."""
     session.flush()
@@ -82,12 +91,8 @@ def raise_revision(session: Session) -> int:
     if not changed:
         present: int = session.scalars(db.select(Feed.revision)).one()
         return present
-    revision: int = session.execute(
-        update(Feed)
-        .values(revision=Feed.revision + 1, users=Feed.users + session.info.get("users", 0))
-        .returning(Feed.revision)
-        .execution_options(synchronize_session=False)
-    ).scalar_one()
+    more = {"more_users": session.info.get("users", 0)}
+    revision: int = session.execute(_RAISE, more).scalar_one()
     for row in changed:
         if row in session:  # not those that were deleted
             row.revision = revision
