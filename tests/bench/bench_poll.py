@@ -5,24 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from flask import Flask, Response, jsonify
-
-from app.watch import Watch
 from tests.bench.measure import Figure, in_turns, medians, p50, ratio, show
-from tests.bench.panel import Server, get, panel, served, served_by_same_server
+from tests.bench.panel import Server, get, panel, served, served_bare
 
+PATH = "/sync/v1/export"
 TIMES = 2000
-
-
-def bare() -> Flask:
-    """An application that does nothing."""
-    app = Flask("bare")
-
-    @app.get("/")
-    def hello() -> Response:
-        return jsonify(ok=True)
-
-    return app
 
 
 def figures() -> Iterator[Figure]:
@@ -30,18 +17,18 @@ def figures() -> Iterator[Figure]:
     with (
         panel(1000) as made,
         served(made.folder) as ours,
-        served_by_same_server("tests.bench.bench_poll:bare()", made.folder) as other,
+        served_bare("tests.bench.bare:hello()", made.folder) as other,
         ours.connection() as asking,
         other.connection() as greeting,
     ):
-        with made.app.app_context():
-            known = Watch().now()
+        key = f"Bearer {made.sync_key}"
+        first = made.app.test_client().get(PATH, headers={"Authorization": key})
         poll = get(
-            "/sync/v1/export",
-            Authorization=f"Bearer {made.sync_key}",
+            PATH,
+            Authorization=key,
             Accept_Encoding="gzip",
             User_Agent="mailcote-agent/1.0",
-            If_None_Match=f'"{known.epoch}-{known.revision}-mpi01"',
+            If_None_Match=first.headers["ETag"],
         )
         hello = get("/", Accept_Encoding="gzip", User_Agent="mailcote-agent/1.0")
         works = partial(asking.ask, poll, 304), partial(greeting.ask, hello, 200)

@@ -202,12 +202,12 @@ def served(folder: Path, **settings: object) -> Iterator[Server]:
 
 
 @contextmanager
-def served_by_same_server(application: str, folder: Path) -> Iterator[Server]:
-    """Another application on the production server, with the same settings of the server."""
+def served_bare(application: str, folder: Path, *options: str) -> Iterator[Server]:
+    """Another application on gunicorn; without options with the settings of the panel's server."""
     port = _free_port()
-    gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:app.server"]
-    command = [*gunicorn, "--bind", f"127.0.0.1:{port}", application]
-    with _running(command, port, folder, {}) as server:
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", application]
+    chosen = options or ("--config", f"file:{ROOT / 'app' / 'server.py'}")
+    with _running([*command, *chosen], port, folder, {}) as server:
         yield server
 
 
