@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,7 @@ from sqlalchemy.orm import Session
 from .errors import Busy
 from .extensions import db
 
-BUSY_SECONDS = 10
+BUSY_SECONDS, NOTE_SECONDS = 10, 1
 _READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction, as a standby server answers
 _PRAGMAS = (
     f"busy_timeout={BUSY_SECONDS * 1000}",
@@ -140,11 +141,14 @@ def _begin(connection: Any) -> None:
     if not connection.get_execution_options().get("may_write"):
         connection.exec_driver_sql("BEGIN")
         return
-    info = connection.connection.info
-    # Set each time, since the connection may have been used for the other kind before.
-    synchronous = "FULL" if connection.get_execution_options()["is_lasting"] else "NORMAL"
-    connection.connection.driver_connection.execute(f"PRAGMA synchronous={synchronous}")
-    _lock(info, connection.engine.url.database)
+    info, driver = connection.connection.info, connection.connection.driver_connection
+    is_lasting = connection.get_execution_options()["is_lasting"]
+    # Set each time, since the connection may have been used for the other kind before. A note that
+    # nobody is told of is not worth keeping its request waiting.
+    seconds = BUSY_SECONDS if is_lasting else NOTE_SECONDS
+    driver.execute(f"PRAGMA synchronous={'FULL' if is_lasting else 'NORMAL'}")
+    driver.execute(f"PRAGMA busy_timeout={seconds * 1000}")
+    _lock(info, connection.engine.url.database, seconds)
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     except BaseException:
@@ -152,12 +156,29 @@ def _begin(connection: Any) -> None:
         raise
 
 
-def _lock(info: dict[str, Any], database: str) -> None:
-    if "lock" not in info:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        info["lock"] = os.open(f"{database}.lock", flags, 0o600)
-    fcntl.flock(info["lock"], fcntl.LOCK_EX)
+def _lock(info: dict[str, Any], database: str, seconds: float) -> None:
+    """Wait for one's turn to write, but not for ever: who holds the lock may have been stopped."""
+    deadline, pause = time.monotonic() + seconds, 0.0005
+    try:
+        if "lock" not in info:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            info["lock"] = os.open(f"{database}.lock", flags, 0o600)
+        while not _is_our_turn(info["lock"]):
+            if time.monotonic() >= deadline:
+                raise _busy()
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
+    except OSError as error:  # a read-only or full disk, no descriptors left
+        raise _busy() from error
     info["is_locked"] = True
+
+
+def _is_our_turn(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _unlock(info: dict[str, Any]) -> None:

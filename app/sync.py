@@ -17,6 +17,7 @@ from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 
 from . import clock
+from .caller import Caller
 from .credentials import SYNC_KEY, digest, is_well_formed
 from .database import write_transaction
 from .envelope import failure_of
@@ -25,6 +26,7 @@ from .export import Export, ExportCache
 from .extensions import db
 from .models import Node
 from .network import client_address, is_within
+from .operations import panel
 from .throttle import refuse_credential
 from .watch import Known, KnownKey, Watch
 
@@ -64,7 +66,10 @@ def export() -> Response:
     desk = cast(NodeDesk, current_app.extensions["node_desk"])
     known = desk.watch.now()
     key = _key(known)
-    _note(desk, key, _heard(known, key))
+    heard = _heard(known, key)
+    _note(desk, key, heard)
+    if heard.epoch == known.epoch and not known.shrink_is_meant:
+        known = _settle(desk, known, key)
     if request.if_none_match.contains_weak(_tag(known.epoch, known.revision, key)):
         return _answer(Response(status=304), known.epoch, known.revision, key)
     found = desk.exports.at_least(known.epoch, known.revision)
@@ -124,6 +129,15 @@ def _note(desk: NodeDesk, key: KnownKey, heard: Heard) -> None:
             )
         )
     desk.noted[key.node_id] = (now, heard)
+
+
+def _settle(desk: NodeDesk, known: Known, key: KnownKey) -> Known:
+    """A node holds this epoch: if all do, they may be told to shrink from now on."""
+    with suppress(Busy):
+        if panel.epoch_is_settled():
+            panel.settle_epoch(Caller(actor=f"node {key.node}", is_admin=True, projects=None))
+    fresh = desk.watch.now()
+    return fresh if fresh.epoch == known.epoch else known
 
 
 def _body(found: Export) -> Response:

@@ -33,6 +33,7 @@ class Known:
 
     epoch: str
     revision: int
+    shrink_is_meant: bool
     keys: dict[str, KnownKey] = field(default_factory=dict)
 
     def key(self, digest: str) -> KnownKey | None:
@@ -84,9 +85,9 @@ class Watch:
 
 def _read() -> Known:
     db.session.rollback()  # an older snapshot would not show what has changed
-    epoch, revision = db.session.execute(db.select(Feed.epoch, Feed.revision)).one()
+    row = db.session.execute(db.select(Feed.epoch, Feed.revision, Feed.shrink_is_meant)).one()
     db.session.rollback()
-    return Known(epoch, revision)
+    return Known(*row)
 
 
 def _read_key(digest: str) -> KnownKey | None:

@@ -47,6 +47,9 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app = create_app(Settings(instance=folder))
     with app.app_context():
         upgrade()
+        # As after the nodes have taken over this epoch: what is removed then is meant.
+        db.session.execute(text("UPDATE feed SET shrink_is_meant = true"))
+        db.session.commit()
         db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
         db.session.remove()
         db.engine.dispose()

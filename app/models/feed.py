@@ -25,7 +25,8 @@ class Feed(Base):
     `epoch` changes when the panel is restored from a backup; within it the revision never falls.
     `users` counts the exported mailboxes as the operations account for them: when the export
     holds as many, its being smaller than before is meant, and `shrink_is_meant` allows it. A
-    restored panel has lost that account until an admin confirms the shrinking.
+    panel that is new or restored has no such account of what nodes hold: it is false until they
+    all follow this epoch, or an admin confirms the shrinking.
     """
 
     __tablename__ = "feed"

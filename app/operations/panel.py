@@ -17,7 +17,17 @@ from ..credentials import TOKEN, WELCOME, digest, hint, make
 from ..errors import Conflict
 from ..extensions import db, settings
 from ..fields import MAX_ID, Flag, Name, Password, PersonEmail, ProjectId
-from ..models import Domain, Feed, Mailbox, Membership, Person, Project, PurgeOrder, Token
+from ..models import (
+    Domain,
+    Feed,
+    Mailbox,
+    Membership,
+    Node,
+    Person,
+    Project,
+    PurgeOrder,
+    Token,
+)
 from ..passwords import NewPassword
 from .operation import operation
 
@@ -145,8 +155,8 @@ def revoke_token(
 def confirm_shrink(caller: Caller) -> None:  # noqa: ARG001
     """Tell the nodes that the present mailboxes are meant, however few they are.
 
-    Needed once after a restored backup holds far fewer mailboxes than the nodes do: until then
-    they keep what they have.
+    Needed when a panel that is new or restored holds far fewer mailboxes than the nodes do: until
+    then they keep what they have.
     """
     feed = db.session.scalars(db.select(Feed).with_for_update()).one()
     feed.users = (
@@ -159,6 +169,29 @@ def confirm_shrink(caller: Caller) -> None:  # noqa: ARG001
         or 0
     )
     feed.shrink_is_meant = True
+
+
+@operation(who="admin", is_internal=True)
+def settle_epoch(caller: Caller) -> None:  # noqa: ARG001
+    """Take the nodes' word that they follow this epoch: from now on removals are meant.
+
+    Until every node that has told what it holds holds this epoch, a panel that is new or restored
+    must not make any of them drop what it kept for the one before.
+    """
+    if epoch_is_settled():
+        feed = db.session.scalars(db.select(Feed).with_for_update()).one()
+        feed.shrink_is_meant = True
+
+
+def epoch_is_settled() -> bool:
+    """Whether some node holds a state of this epoch, and none a state of another."""
+    epoch = db.session.scalars(db.select(Feed.epoch)).one()
+    held = set(
+        db.session.scalars(
+            db.select(Node.applied_epoch).where(Node.applied_epoch.is_not(None)).distinct()
+        )
+    )
+    return held == {epoch}
 
 
 @operation(who="admin", is_internal=True)

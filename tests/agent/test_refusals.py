@@ -303,7 +303,7 @@ def test_it_refuses_what_is_not_strict_json(node: Node, panel: FakePanel, name: 
     refuses(node, reason)
 
 
-PACKED = gzip.compress(json.dumps(newer()).encode())
+PACKED = gzip.compress(json.dumps(newer()).encode(), mtime=0)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ import pytest
 from app.cli import commands
 from app.config import Settings
 from tests.conftest import needs_postgres
-from tests.processes import free_port
 
 from .mailcote import Mailcote
 
@@ -31,7 +30,7 @@ ON_A_NEW_PANEL = [
     ("confirm-shrink",),
 ]
 
-DEMO = ("demo", "--port", str(free_port()))
+DEMO = ("demo", "--port", "47113")  # refused before anything listens there
 
 
 def walk(group: click.Group, *path: str) -> list[tuple[str, ...]]:

@@ -217,7 +217,7 @@ def upgrade() -> None:
                 "epoch": str(uuid.uuid4()),
                 "revision": 1,
                 "users": 0,
-                "shrink_is_meant": True,
+                "shrink_is_meant": False,
             }
         ],
     )
