@@ -59,6 +59,7 @@ def panel(mailboxes: int, *, tokens: int = 1) -> Iterator[Panel]:
             schema.bring_up_to_date()
             _set_up(made, tokens)
             _fill(made.database, mailboxes)
+            OPERATIONS["confirm-shrink"](command_line())  # counts them, and nodes have been told
         try:
             yield made
         finally:
@@ -94,7 +95,6 @@ def _fill(database: Path, mailboxes: int) -> None:
     connection = sqlite3.connect(database)
     with connection:
         connection.executemany(_INSERT, rows)
-        connection.execute("UPDATE feed SET users = ?", (mailboxes,))
     connection.close()
 
 
