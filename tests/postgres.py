@@ -29,7 +29,7 @@ def server() -> Iterator[str]:
     """Run a server with an empty database; its URL. Nothing of it is left behind."""
     found = binaries()
     assert found, f"install {PACKAGE}"
-    folder = Path(tempfile.mkdtemp(prefix="pg.", dir="/tmp"))  # noqa: S108 - sockets need short paths
+    folder = Path(tempfile.mkdtemp(prefix="pg.", dir="/tmp"))
     try:
         _own(folder)
         data = folder / "data"
