@@ -235,17 +235,18 @@ def are_new(server: Server, before: set[int]) -> bool:
 
 
 @contextmanager
-def writers_wait(settings: Settings) -> Iterator[int]:
-    """Keep everybody from writing; the number of the file they wait for."""
-    with (settings.instance / "panel.db.lock").open("a") as lock:
+def writers_wait(settings: Settings) -> Iterator[Path]:
+    """Keep everybody from writing; the file whose lock they wait for."""
+    path = settings.instance / "panel.db.lock"
+    with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield os.fstat(lock.fileno()).st_ino
+        yield path
 
 
-def somebody_waits_for(file: int) -> bool:
-    """Whether a process waits for the lock on this file (proc(5), /proc/locks)."""
-    waiting = [line for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
-    return any(f":{file} " in line for line in waiting)
+def somebody_waits_for(path: Path, processes: set[int]) -> bool:
+    """Whether one of these processes has come to the lock on this file (proc(5), /proc/PID/fd)."""
+    descriptors = (link for pid in processes for link in Path(f"/proc/{pid}/fd").glob("*"))
+    return any(link.resolve() == path.resolve() for link in descriptors)
 
 
 @pytest.mark.real
@@ -253,9 +254,9 @@ def test_it_ends_gracefully_while_it_works(tmp_path: Path, staged_panel: tuple[P
     statuses = list[int]()
     with serve(tmp_path, staged_panel, MAILCOTE_MAILBOX_BCRYPT_COST="12") as server:
         slow = threading.Thread(target=lambda: statuses.append(server.add_user("slow")))
-        with writers_wait(server.settings) as file:
+        with writers_wait(server.settings) as lock:
             slow.start()
-            eventually(lambda: somebody_waits_for(file))
+            eventually(lambda: somebody_waits_for(lock, server.workers()))
             eventually(lambda: len(server.workers()) == 2)
             server.master.terminate()
             # The one that has nothing to do ends at once; the other one finishes its work.
