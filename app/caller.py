@@ -43,8 +43,14 @@ class Caller:
 
     def in_project(self, project_id: int) -> Caller:
         """The same caller, acting in one of its projects. Raises NotFound."""
-        may_reach = self.projects is None or project_id in self.projects
-        if not may_reach or db.session.get(Project, project_id) is None:
+        # Only who may choose any has to be told that there is none: the others' are theirs because
+        # their token or membership refers to it.
+        is_there = (
+            project_id in self.projects
+            if self.projects is not None
+            else db.session.get(Project, project_id) is not None
+        )
+        if not is_there:
             raise NotFound("PROJECT_NOT_FOUND", "There is no such project.")
         return replace(self, project_id=project_id)
 
