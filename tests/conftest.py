@@ -47,9 +47,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app = create_app(Settings(instance=folder))
     with app.app_context():
         upgrade()
-        # As after the nodes have taken over this epoch: what is removed then is meant.
-        db.session.execute(text("UPDATE feed SET shrink_is_meant = true"))
-        db.session.commit()
+        _follow_the_epoch()
         db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
         db.session.remove()
         db.engine.dispose()
@@ -65,8 +63,15 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         app = create_app(Settings(instance=folder, database_url=settings.database_url))
         with app.app_context():
             upgrade()
+            _follow_the_epoch()
             db.engine.dispose()
         yield settings.database_url
+
+
+def _follow_the_epoch() -> None:
+    """As after the nodes have taken over this epoch: what is removed from now on is meant."""
+    db.session.execute(text("UPDATE feed SET shrink_is_meant = true"))
+    db.session.commit()
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ INPUT: dict[str, dict[str, Any]] = {
     "add-token": {"name": "n8n"},
     "revoke-token": {"token_id": 4},
     "confirm-shrink": {},
+    "settle-epoch": {},
     "purge": {},
 }
 
