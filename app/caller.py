@@ -38,6 +38,7 @@ class Caller:
     project_id: int | None = None
     address: str | None = None
     token_id: int | None = None
+    person_id: int | None = None
 
     def in_project(self, project_id: int) -> Caller:
         """The same caller, acting in one of its projects. Raises NotFound."""

@@ -230,3 +230,5 @@ Name = Annotated[
     _reads_text(_parse_name),
     _schema("A name for people to read.", "My company", type="string", minLength=1, maxLength=100),
 ]
+Id = Annotated[int, Field(description="The id of a row.", ge=1, le=MAX_ID, strict=True)]
+Text = Annotated[str, Field(description="Text of one kind or another.", max_length=1024)]

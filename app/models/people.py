@@ -70,3 +70,17 @@ class Token(Base):
     def is_usable(self) -> bool:
         """Whether it still opens anything."""
         return not self.revoked_at and (not self.expires_at or self.expires_at > clock.now())
+
+
+class WebSession(Base):
+    """A person signed in at one browser. Its row is the session: without it the cookie is void."""
+
+    __tablename__ = "web_sessions"
+
+    id: Mapped[Id]
+    digest: Mapped[Digest]
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    seen_at: Mapped[Moment] = mapped_column(default=clock.now)
+    address: Mapped[Word]
+    user_agent: Mapped[Name]

@@ -23,7 +23,7 @@ from .results import Changed, sync_of
 
 Result = TypeVar("Result")
 _WHOLE = re.compile("-?[0-9]{1,18}")
-Who = Literal["project", "admin"]
+Who = Literal["project", "admin", "self"]
 
 OPERATIONS: dict[str, Operation[Any]] = {}
 
