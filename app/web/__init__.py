@@ -39,6 +39,11 @@ BLUEPRINTS = (
     admin_audit.bp,
 )
 
+for _blueprint in BLUEPRINTS:  # once, however many applications they are registered with
+    _blueprint.before_request(require_access)
+    _blueprint.after_request(finish)
+    _blueprint.register_error_handler(Exception, answer_error)
+
 
 def set_up(app: Flask, config: Settings) -> None:
     """Register the pages and what they share."""
@@ -58,7 +63,4 @@ def set_up(app: Flask, config: Settings) -> None:
     login_manager.unauthorized_handler(send_to_sign_in)
     offer_to_templates(app)
     for blueprint in BLUEPRINTS:
-        blueprint.before_request(require_access)
-        blueprint.after_request(finish)
-        blueprint.register_error_handler(Exception, answer_error)
         app.register_blueprint(blueprint)
