@@ -20,7 +20,12 @@
   });
 
   // After a swap, look where the answer asks to: the first error, or the result.
-  document.addEventListener("htmx:after:swap", () => focusFirst(document));
+  // A question that was fetched into the dialog opens it; Esc or the way back closes it.
+  document.addEventListener("htmx:after:swap", () => {
+    const dialog = document.getElementById("dialog");
+    if (dialog?.childElementCount && !dialog.open) dialog.showModal();
+    focusFirst(dialog?.open ? dialog : document);
+  });
   const focusFirst = (root) => root.querySelector("[data-focus]")?.focus();
   const failed = () => say("Something went wrong. Nothing was changed; try again.");
   document.addEventListener("htmx:error", failed);
@@ -34,6 +39,11 @@
       const text = copy.dataset.copy || document.getElementById(copy.dataset.copyFrom).textContent;
       await navigator.clipboard.writeText(text.trim());
       say("Copied");
+    }
+    const close = event.target.closest("dialog[open] [data-close]");
+    if (close) {
+      event.preventDefault();
+      close.closest("dialog").close();
     }
     const suggest = event.target.closest("[data-suggest]");
     if (suggest) {

@@ -90,6 +90,32 @@ def mailboxes(caller: Caller, search: MailboxSearch) -> Page[Mailbox]:
     return Page(rows, total, number, search.per)
 
 
+def just_removed(caller: Caller, count: int) -> list[str]:
+    """The addresses the caller removed last, so many of them, as far as they still are removed."""
+    last = (
+        select(AuditEntry.object)
+        .where(
+            AuditEntry.actor == caller.actor,
+            AuditEntry.project_id == caller.project_id,
+            AuditEntry.action == "remove-user",
+        )
+        .order_by(AuditEntry.id.desc())
+        .limit(count)
+    )
+    return list(
+        db.session.scalars(
+            select(Mailbox.email)
+            .join(Domain)
+            .where(
+                Mailbox.email.in_(last),
+                Mailbox.purge_at.is_not(None),
+                Domain.project_id == caller.project_id,
+            )
+            .order_by(Mailbox.email)
+        )
+    )
+
+
 def _state(state: MailboxState) -> list[ColumnElement[bool]]:
     """A mailbox is off while it may not sign in or may not receive."""
     if state == "removed":

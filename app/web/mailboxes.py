@@ -28,12 +28,14 @@ PAGE_SIZES = (25, 50, 100)
 def index() -> Response:
     """The list, filtered, sorted and in pages, all of it in the address."""
     search = _search()
+    undo = min(_whole(request.args.get("undo", ""), 0), max(PAGE_SIZES))
     return render(
         "mailboxes/index.html",
         part="mailboxes/_list.html",
         page=browse.mailboxes(my_project(), search),
         search=search,
         domains=[row.domain for row in browse.domains(my_project()) if row.domain.email_enabled],
+        removed=browse.just_removed(my_project(), undo) if undo else [],
     )
 
 
@@ -134,7 +136,7 @@ def edit_password(email: str) -> Response:
 def remove(email: str) -> Response:
     """Remove it; it can be restored until its purge date."""
     OPERATIONS["remove-user"](my_project(), email=email)
-    return go("mailboxes.index", undo=email)
+    return go("mailboxes.index", undo=1)
 
 
 @bp.post("/<email>/restore")
@@ -196,7 +198,7 @@ def change_several() -> Response:
             changed += 1
         except OperationError as error:
             flash(f"{email}: {error.message}")
-    undo = ",".join(emails) if name == "remove-user" and changed else None
+    undo = changed if name == "remove-user" and changed else None
     said = None if undo else _several(changed, done)
     return go("mailboxes.index", said=said, undo=undo)
 
@@ -282,7 +284,7 @@ def _one_of(value: Any, choices: tuple[Any, ...], default: Any) -> Any:
 
 def _whole(text: str, default: int) -> int:
     is_number = text.isascii() and text.isdigit() and len(text) < 7
-    return max(1, int(text)) if is_number else default
+    return max(default, int(text)) if is_number else default
 
 
 def page_address(search: MailboxSearch, **changes: object) -> str:
