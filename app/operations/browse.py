@@ -12,21 +12,19 @@ from typing import Any, Generic, Literal, TypeVar
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from .. import clock
 from ..caller import Caller
 from ..errors import Forbidden
 from ..extensions import db
 from ..models import (
     AuditEntry,
     Domain,
-    Feed,
     Mailbox,
-    Membership,
     Node,
-    Person,
     Project,
-    SyncKey,
     Token,
 )
+from ..models.nodes import DOWN_SECONDS
 from .results import Sync, sync_of
 
 Row = TypeVar("Row")
@@ -139,16 +137,34 @@ class DomainRow:
 
 def domains(caller: Caller) -> list[DomainRow]:
     """All domains linked to the caller's project, e-mail on or off, sorted by name."""
-    return _domains(Domain.project_id == caller.project_id)
+    return domain_rows(Domain.project_id == caller.project_id)
 
 
-def all_domains(caller: Caller) -> list[DomainRow]:
-    """All domains of the panel, for admins."""
-    _refuse_all_but_admins(caller)
-    return _domains(Domain.id.is_not(None))
+def domain(caller: Caller, name: str) -> DomainRow:
+    """One domain of the caller's project, by one query. Raises NotFound."""
+    rows = domain_rows((Domain.name == name) & (Domain.project_id == caller.project_id))
+    return rows[0] if rows else DomainRow(caller.domain(name), 0, 0, None)
 
 
-def _domains(condition: ColumnElement[bool]) -> list[DomainRow]:
+def first_mailboxes(caller: Caller, domain: Domain, count: int) -> Sequence[Mailbox]:
+    """The first mailboxes of a domain of the caller's project, without the removed ones."""
+    return db.session.scalars(
+        select(Mailbox)
+        .where(Mailbox.domain_id == domain.id, Domain.project_id == caller.project_id)
+        .where(Mailbox.purge_at.is_(None))
+        .join(Domain)
+        .order_by(Mailbox.email)
+        .limit(count)
+    ).all()
+
+
+def mail_nodes(caller: Caller) -> Sequence[Node]:  # noqa: ARG001 - names in the DNS are no secret
+    """The nodes with a public name, as MX records name them."""
+    return db.session.scalars(select(Node).where(Node.host.is_not(None)).order_by(Node.name)).all()
+
+
+def domain_rows(condition: ColumnElement[bool]) -> list[DomainRow]:
+    """The domains of a condition with their counts, sorted by name, by one query."""
     counts = (
         select(
             Mailbox.domain_id,
@@ -185,6 +201,22 @@ class Overview:
     off: int
     quota_mb: int
     synced_nodes: int
+    reachable_nodes: int
+
+    @property
+    def steps(self) -> dict[str, bool]:
+        """What it takes until mail works, in order, and whether each is done."""
+        return {
+            "domain": self.domains > 0,
+            "email": self.enabled > 0,
+            "mailbox": self.active + self.removed > 0,
+            "node": self.synced_nodes > 0,
+        }
+
+    @property
+    def next_step(self) -> str | None:
+        """The first step that is not done."""
+        return next((step for step, is_done in self.steps.items() if not is_done), None)
 
 
 def overview(caller: Caller) -> Overview:
@@ -192,14 +224,15 @@ def overview(caller: Caller) -> Overview:
     linked = Domain.project_id == caller.project_id
     removed = Mailbox.purge_at.is_not(None)
     is_off = Mailbox.purge_at.is_(None) & ~(Mailbox.can_login & Mailbox.can_receive)
-    total, enabled, nodes = db.session.execute(
+    heard = clock.from_now(seconds=-DOWN_SECONDS)
+    synced = select(func.count()).select_from(Node).where(Node.last_sync_at.is_not(None))
+    reachable = synced.where(Node.last_sync_at > heard, ~Node.is_paused)
+    total, enabled, *nodes = db.session.execute(
         select(
             func.count(),
             func.count().filter(Domain.email_enabled),
-            select(func.count())
-            .select_from(Node)
-            .where(Node.last_sync_at.is_not(None))
-            .scalar_subquery(),
+            synced.scalar_subquery(),
+            reachable.scalar_subquery(),
         ).where(linked)
     ).one()
     active, gone, off, quota = db.session.execute(
@@ -212,12 +245,20 @@ def overview(caller: Caller) -> Overview:
         .select_from(Mailbox)
         .where(Mailbox.domain_id.in_(select(Domain.id).where(linked, Domain.email_enabled)))
     ).one()
-    return Overview(total, enabled, active, gone, off, int(quota), nodes)
+    return Overview(total, enabled, active, gone, off, int(quota), *nodes)
 
 
 def sync(caller: Caller, revision: int) -> Sync:  # noqa: ARG001 - how far is no secret
     """On how many nodes a revision is live."""
     return sync_of(db.session(), revision)
+
+
+def token(caller: Caller, token_id: int) -> Token | None:
+    """One token of the caller's project."""
+    found: Token | None = db.session.scalar(
+        select(Token).where(Token.id == token_id, Token.project_id == caller.project_id)
+    )
+    return found
 
 
 def tokens(caller: Caller) -> Sequence[Token]:
@@ -237,134 +278,8 @@ def projects(caller: Caller) -> Sequence[Project]:
     return db.session.scalars(query).all()
 
 
-@dataclass(frozen=True)
-class NodeRow:
-    """A node, how many changes it is behind (None: not told yet), and its keys."""
-
-    node: Node
-    behind: int | None
-    keys: Sequence[SyncKey] = ()
-
-
-def nodes(caller: Caller) -> list[NodeRow]:
-    """All nodes with their lag, for admins."""
-    _refuse_all_but_admins(caller)
-    feed = db.session.scalars(select(Feed)).one()
-    return [
-        NodeRow(node, _behind(node, feed))
-        for node in db.session.scalars(select(Node).order_by(Node.name))
-    ]
-
-
-def node(caller: Caller, name: str) -> NodeRow | None:
-    """One node with its keys, for admins."""
-    _refuse_all_but_admins(caller)
-    found = db.session.scalar(select(Node).where(Node.name == name))
-    if found is None:
-        return None
-    feed = db.session.scalars(select(Feed)).one()
-    keys = db.session.scalars(
-        select(SyncKey).where(SyncKey.node_id == found.id).order_by(SyncKey.id.desc())
-    ).all()
-    return NodeRow(found, _behind(found, feed), keys)
-
-
 def nodes_down(caller: Caller) -> int:
     """How many nodes are down, for the title of admins' pages."""
-    _refuse_all_but_admins(caller)
-    return sum(node.state == "down" for node in db.session.scalars(select(Node)))
-
-
-def _behind(node: Node, feed: Feed) -> int | None:
-    if node.applied_revision is None or node.applied_epoch != feed.epoch:
-        return None
-    return max(0, feed.revision - node.applied_revision)
-
-
-@dataclass(frozen=True)
-class PersonRow:
-    """A person and the projects they belong to."""
-
-    person: Person
-    projects: list[Project]
-
-
-def people(caller: Caller) -> list[PersonRow]:
-    """Everybody who can sign in, for admins, by two queries."""
-    _refuse_all_but_admins(caller)
-    belongs: dict[int, list[Project]] = {}
-    for person_id, project in db.session.execute(
-        select(Membership.person_id, Project)
-        .join(Project, Project.id == Membership.project_id)
-        .order_by(Project.name)
-    ):
-        belongs.setdefault(person_id, []).append(project)
-    everybody = db.session.scalars(select(Person).order_by(Person.email))
-    return [PersonRow(person, belongs.get(person.id, [])) for person in everybody]
-
-
-@dataclass(frozen=True)
-class ProjectRow:
-    """A project with how much it holds."""
-
-    project: Project
-    people: int
-    domains: int
-
-
-def project_rows(caller: Caller) -> list[ProjectRow]:
-    """All projects, for admins."""
-    _refuse_all_but_admins(caller)
-    members = (
-        select(func.count())
-        .select_from(Membership)
-        .where(Membership.project_id == Project.id)
-        .scalar_subquery()
-    )
-    linked = (
-        select(func.count())
-        .select_from(Domain)
-        .where(Domain.project_id == Project.id)
-        .scalar_subquery()
-    )
-    rows = db.session.execute(select(Project, members, linked).order_by(Project.name, Project.id))
-    return [ProjectRow(*row) for row in rows]
-
-
-@dataclass(frozen=True)
-class AuditSearch:
-    """Which entries of the audit log to show."""
-
-    q: str = ""
-    action: str = ""
-    page: int = 1
-    per: int = 50
-
-
-def audit(caller: Caller, search: AuditSearch) -> Page[AuditEntry]:
-    """The audit log, newest first, for admins."""
-    _refuse_all_but_admins(caller)
-    conditions: list[ColumnElement[bool]] = []
-    if search.action:
-        conditions.append(AuditEntry.action == search.action)
-    if search.q:
-        conditions.append(
-            AuditEntry.object.contains(search.q, autoescape=True)
-            | AuditEntry.actor.contains(search.q, autoescape=True)
-            | AuditEntry.address.contains(search.q, autoescape=True)
-        )
-    total = db.session.scalar(select(func.count()).select_from(AuditEntry).where(*conditions)) or 0
-    number = min(search.page, max(1, -(-total // search.per)))
-    rows = db.session.scalars(
-        select(AuditEntry)
-        .where(*conditions)
-        .order_by(AuditEntry.id.desc())
-        .limit(search.per)
-        .offset((number - 1) * search.per)
-    ).all()
-    return Page(rows, total, number, search.per)
-
-
-def _refuse_all_but_admins(caller: Caller) -> None:
     if not caller.is_admin:
         raise Forbidden("Only an admin can see this.")
+    return sum(node.state == "down" for node in db.session.scalars(select(Node)))
