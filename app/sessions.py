@@ -76,6 +76,13 @@ def find(credential: str) -> WebSession | None:
     return found
 
 
+def of_person(person_id: int) -> list[WebSession]:
+    """The sessions somebody has now, the last used first."""
+    query = db.select(WebSession).where(WebSession.person_id == person_id)
+    rows = db.session.scalars(query.order_by(WebSession.seen_at.desc(), WebSession.id.desc()))
+    return [row for row in rows if not _has_ended(row)]
+
+
 def sign_out(session_id: int) -> None:
     """End one session, wherever its cookie has got to."""
     with write_transaction() as session:

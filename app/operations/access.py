@@ -78,6 +78,12 @@ def end_session(caller: Caller, *, session_id: Id) -> None:
     db.session.delete(found)
 
 
+@operation(who="self", is_internal=True)
+def end_other_sessions(caller: Caller, *, keep: Id) -> None:
+    """End all of one's own sessions but the one to keep."""
+    _end_sessions(_self(caller).id, but=keep)
+
+
 @operation(who="admin", is_internal=True)
 def invite_person(caller: Caller, *, email: PersonEmail) -> NewPerson:  # noqa: ARG001
     """Give somebody a new one-time link to choose a password; links from before end."""

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from .. import clock
 from ..caller import Caller
-from ..errors import Forbidden
+from ..errors import Forbidden, NotFound
 from ..extensions import db
 from ..models import (
     AuditEntry,
@@ -143,7 +143,9 @@ def domains(caller: Caller) -> list[DomainRow]:
 def domain(caller: Caller, name: str) -> DomainRow:
     """One domain of the caller's project, by one query. Raises NotFound."""
     rows = domain_rows((Domain.name == name) & (Domain.project_id == caller.project_id))
-    return rows[0] if rows else DomainRow(caller.domain(name), 0, 0, None)
+    if not rows:
+        raise NotFound("DOMAIN_NOT_FOUND", f"{name} is not linked to this project.", field="domain")
+    return rows[0]
 
 
 def first_mailboxes(caller: Caller, domain: Domain, count: int) -> Sequence[Mailbox]:

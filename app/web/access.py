@@ -114,6 +114,7 @@ def safe_target(target: str | None) -> str:
 
 def _in_chosen_project(caller: Caller) -> Caller:
     """The caller in the project of `?project=`, else the remembered one, else the first."""
+    g.projects = browse.projects(caller)
     for number in (request.args.get("project", ""), str(session.get("project", ""))):
         if number.isascii() and number.isdigit() and len(number) < 11:
             try:
@@ -122,8 +123,7 @@ def _in_chosen_project(caller: Caller) -> Caller:
                 continue
             session["project"] = chosen.project_id
             return chosen
-    projects = browse.projects(caller)
-    return caller.in_project(projects[0].id) if projects else caller
+    return caller.in_project(g.projects[0].id) if g.projects else caller
 
 
 def project_of(caller: Caller) -> Project | None:

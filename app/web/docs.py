@@ -1,11 +1,12 @@
-"""Pages of docs."""
+"""The guide for those who use the panel."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from ..extensions import settings
 from .access import access
-from .pages import render
+from .pages import me, render
 
 bp = Blueprint("docs", __name__)
 
@@ -13,5 +14,11 @@ bp = Blueprint("docs", __name__)
 @bp.get("/docs")
 @access("person")
 def index() -> Response:
-    """The first page."""
-    return render("docs/index.html")
+    """The guide, on one page."""
+    return render(
+        "docs/index.html",
+        public_url=settings.public_url.rstrip("/"),
+        project_id=me().project_id or 1,
+        mail_host=settings.mail_host,
+        grace_days=settings.grace_days,
+    )

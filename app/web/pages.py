@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from flask import (
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from markupsafe import Markup
+from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -33,10 +35,13 @@ from ..addresses import domain_in_unicode
 from ..caller import Caller
 from ..database import is_unavailable
 from ..errors import Busy, OperationError
+from ..models import Project
 from ..operations import browse
 from .access import project_of
 
 log = logging.getLogger(__name__)
+
+THEMES = ("", "light", "dark")
 
 
 def me() -> Caller:
@@ -138,16 +143,22 @@ def _frame() -> dict[str, Any]:
         "caller": caller,
         "person": current_user.person,
         "project": project_of(caller),
-        "projects": browse.projects(caller),
+        "projects": _projects(caller),
         "down": browse.nodes_down(caller) if caller.is_admin else 0,
         "theme": theme(),
     }
 
 
+def _projects(caller: Caller) -> Sequence[Project]:
+    """The projects read before the view; a change has dropped them, then once more by one query."""
+    kept: Sequence[Project] = g.projects
+    return browse.projects(caller) if kept and inspect(kept[0]).expired else kept
+
+
 def theme() -> str:
     """The chosen theme; "" follows the device."""
     chosen = request.cookies.get("theme", "")
-    return chosen if chosen in ("light", "dark") else ""
+    return chosen if chosen in THEMES else ""
 
 
 def icon(name: str) -> Markup:
