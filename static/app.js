@@ -33,6 +33,23 @@
     if (event.detail.ctx.response.status >= 500) failed();
   });
 
+  // A confirmation is a page of its own; here it opens above the page it belongs to.
+  document.addEventListener("click", async (event) => {
+    const dialog = document.getElementById("dialog");
+    if (event.target.closest("dialog [data-close]")) {
+      event.preventDefault();
+      dialog.close();
+    }
+    const link = event.target.closest("a[data-dialog]");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const headers = { "HX-Request": "true", "HX-Request-Type": "partial" };
+    const answer = await fetch(link.href, { headers }).catch(() => null);
+    if (!answer?.ok) return location.assign(link.href);
+    dialog.innerHTML = await answer.text();
+    dialog.showModal();
+  });
+
   document.addEventListener("click", async (event) => {
     const copy = event.target.closest("[data-copy]");
     if (copy) {

@@ -184,8 +184,9 @@ def ago(moment: str | None) -> Markup:
     if moment is None:
         return Markup("never")
     seconds = clock.seconds_since(moment)
-    words = _in_words(abs(seconds))
-    text = words if words == "just now" else f"{words} ago" if seconds > 0 else f"in {words}"
+    # A moment in 90 days is that still a minute later.
+    words = _in_words(seconds if seconds >= 0 else 60 - seconds)
+    text = words if words == "just now" else f"{words} ago" if seconds >= 0 else f"in {words}"
     exact = moment.replace("T", " ").replace("Z", " UTC")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(moment, exact, text)
 
