@@ -15,6 +15,7 @@ from . import (
     admin_domains,
     admin_nodes,
     admin_people,
+    admin_projects,
     auth,
     docs,
     domains,
@@ -35,6 +36,7 @@ BLUEPRINTS = (
     docs.bp,
     admin_nodes.bp,
     admin_domains.bp,
+    admin_projects.bp,
     admin_people.bp,
     admin_audit.bp,
 )

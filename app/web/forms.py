@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, Field, HiddenField, PasswordField, SelectField, StringField
+from wtforms import (
+    BooleanField,
+    Field,
+    HiddenField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+)
 
 from ..errors import OperationError
 
@@ -117,11 +125,35 @@ class NodeForm(Form):
     ip_address = StringField("Address or network", filters=[_trimmed])
 
 
+class RotateForm(Form):
+    """For how long the present key of a node goes on working."""
+
+    overlap_hours = StringField("The present key stops working", default="24")
+
+
+class ConfirmNodeForm(Form):
+    """A node's name, typed to confirm that it goes."""
+
+    typed = StringField("Type the name to confirm", filters=[_trimmed])
+
+
 class AdminDomainForm(Form):
     """A domain, with or without a project."""
 
     domain = StringField("Domain name", filters=[_trimmed])
     project_id = SelectField("Project", choices=[], validate_choice=False)
+
+
+class AssignForm(Form):
+    """The project a domain is to be in."""
+
+    project_id = SelectField("Project", choices=[], validate_choice=False)
+
+
+class ConfirmDomainForm(Form):
+    """A domain's name, typed to confirm that it goes."""
+
+    typed = StringField("Type the domain to confirm", filters=[_trimmed])
 
 
 class ProjectForm(Form):
@@ -134,4 +166,12 @@ class PersonForm(Form):
     """Somebody who is let in."""
 
     email = StringField("E-mail address", filters=[_trimmed])
+    projects = SelectMultipleField("Projects", choices=[], validate_choice=False)
+    is_admin = BooleanField("Admin: may see and change everything")
+
+
+class PersonSettingsForm(Form):
+    """What somebody may do."""
+
+    projects = SelectMultipleField("Projects", choices=[], validate_choice=False)
     is_admin = BooleanField("Admin: may see and change everything")
