@@ -10,6 +10,7 @@ from wtforms import (
     Field,
     HiddenField,
     PasswordField,
+    SelectChoice,
     SelectField,
     SelectMultipleField,
     StringField,
@@ -95,11 +96,18 @@ class TokenForm(Form):
 
     name = StringField("Name", filters=[_trimmed])
     scope = SelectField(
-        "May", choices=[("write", "read and change"), ("read", "only read")], default="write"
+        "May",
+        choices=[SelectChoice("write", "read and change"), SelectChoice("read", "only read")],
+        default="write",
     )
     days = SelectField(
         "Ends",
-        choices=[("", "never"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year")],
+        choices=[
+            SelectChoice("30", "in 30 days"),
+            SelectChoice("90", "in 90 days"),
+            SelectChoice("365", "in a year"),
+            SelectChoice("", "never"),
+        ],
         default="90",
         validate_choice=False,
     )
