@@ -33,7 +33,7 @@ def add() -> Response:
     return go("admin_projects.show", project_id=made.id, said=f"{made.name} is made.")
 
 
-@bp.get("/<int(max=2147483647):project_id>")
+@bp.get("/<int:project_id>")
 @access("admin")
 def show(project_id: int) -> Response:
     """One project with its people and domains."""
