@@ -103,7 +103,7 @@ def test_the_removed_are_listed_with_their_days_and_a_way_back(alice: Browser) -
     add(alice)
     alice.post("/mailboxes/info@example.nl/remove")
     page = alice.get("/mailboxes?state=removed")
-    assert "info@example.nl" in page.text and "in 29 days" in page.text
+    assert "info@example.nl" in page.text and "in 30 days" in page.text
     assert "info@example.nl" not in alice.get("/mailboxes").text
     alice.get("/mailboxes/info@example.nl")
     back = alice.post("/mailboxes/info@example.nl/restore")
