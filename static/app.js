@@ -97,5 +97,14 @@
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
-  document.addEventListener("DOMContentLoaded", () => focusFirst(document));
+  // On a narrow screen the navigation scrolls sideways: show where one is.
+  const showPlace = () => {
+    const nav = document.getElementById("nav");
+    const here = nav?.querySelector("[aria-current]");
+    if (here) nav.scrollLeft = here.offsetLeft - (nav.clientWidth - here.clientWidth) / 2;
+  };
+  document.addEventListener("DOMContentLoaded", () => {
+    showPlace();
+    focusFirst(document);
+  });
 })();

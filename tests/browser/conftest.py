@@ -19,6 +19,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     ViewportSize,
+    expect,
     sync_playwright,
 )
 
@@ -125,6 +126,7 @@ def chromium() -> Iterator[Browser]:
     """The browser."""
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-dev-shm-usage"]  # for root, and for small machines
+        expect.set_options(timeout=PATIENCE)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
         browser.close()

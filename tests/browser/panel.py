@@ -61,8 +61,13 @@ class Panel:
     def person(self, name: str, *projects: int, is_admin: bool = False) -> str:
         """Somebody who signs in with PASSWORD; their address."""
         email = f"{name}@people.example"
-        values = {"password": PASSWORD, "is_admin": is_admin, "projects": list(projects)}
-        self.run("add-person", email=email, **values)
+        self.run(
+            "add-person",
+            email=email,
+            password=PASSWORD,
+            is_admin=is_admin,
+            projects=list(projects),
+        )
         return email
 
     def mailbox(self, project: int, email: str, **values: Any) -> None:
