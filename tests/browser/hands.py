@@ -38,9 +38,9 @@ class Hands:
         else:
             field.fill(text)
 
-    def choose(self, label: str, option: str) -> None:
+    def choose(self, label: str, option: str, within: str = "body") -> None:
         """Choose from a list."""
-        field = self.page.get_by_label(label, exact=True)
+        field = self.page.locator(within).get_by_label(label, exact=True)
         if self.way == "keyboard":
             self._walk_to(field)
             self.page.keyboard.type(option)
