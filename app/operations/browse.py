@@ -140,6 +140,15 @@ def domains(caller: Caller) -> list[DomainRow]:
     return domain_rows(Domain.project_id == caller.project_id)
 
 
+def mail_domains(caller: Caller) -> Sequence[Domain]:
+    """The domains of the caller's project whose e-mail is on, by name; no mailbox is counted."""
+    return db.session.scalars(
+        select(Domain)
+        .where(Domain.project_id == caller.project_id, Domain.email_enabled)
+        .order_by(Domain.name)
+    ).all()
+
+
 def domain(caller: Caller, name: str) -> DomainRow:
     """One domain of the caller's project, by one query. Raises NotFound."""
     rows = domain_rows((Domain.name == name) & (Domain.project_id == caller.project_id))

@@ -34,7 +34,7 @@ def index() -> Response:
         part="mailboxes/_list.html",
         page=browse.mailboxes(my_project(), search),
         search=search,
-        domains=[row.domain for row in browse.domains(my_project()) if row.domain.email_enabled],
+        domains=browse.mail_domains(my_project()),
         removed=browse.just_removed(my_project(), undo) if undo else [],
     )
 
@@ -254,7 +254,7 @@ def _settings_of(mailbox: Mailbox) -> MailboxSettingsForm:
 
 
 def _new_page(form: MailboxForm, status: int = 200) -> Response:
-    domains = [row.domain for row in browse.domains(my_project()) if row.domain.email_enabled]
+    domains = browse.mail_domains(my_project())
     form.domain.choices = [(domain.name, domain.name) for domain in domains]
     return render("mailboxes/new.html", status=status, form=form, domains=domains, quotas=QUOTAS)
 

@@ -163,20 +163,24 @@ def theme() -> str:
 
 def icon(name: str) -> Markup:
     """An icon of the sprite; what it means is said in words beside it."""
-    return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>').format(
-        asset("icons.svg"), name
-    )
+    return _drawn(asset("icons.svg"), name)
+
+
+@cache
+def _drawn(sprite: str, name: str) -> Markup:
+    text = Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>')
+    return text.format(sprite, name)
 
 
 def asset(name: str) -> str:
     """The address of a static file; it changes with the file, so it can be cached for a year."""
-    folder = str(current_app.static_folder)
-    return f"/static/{name}?v={_fingerprint(Path(folder, name))}"
+    return _address(str(current_app.static_folder), name)
 
 
 @cache
-def _fingerprint(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+def _address(folder: str, name: str) -> str:
+    content = Path(folder, name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def ago(moment: str | None) -> Markup:

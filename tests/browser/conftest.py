@@ -91,6 +91,11 @@ class Desk:
         self.watched.watch(context)
         return context.new_page()
 
+    def cookie(self, email: str, password: str = PASSWORD) -> str:
+        """The header that a signed-in browser sends."""
+        cookies = self._state(email, password)["cookies"]
+        return "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in cookies)
+
     def expect(self, *statuses: int) -> None:
         """Say which statuses belong to this test."""
         self.watched.expected |= set(statuses)
