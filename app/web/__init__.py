@@ -24,6 +24,7 @@ from . import (
     tokens,
 )
 from .access import find_visitor, require_access, send_to_sign_in
+from .files import compress
 from .pages import answer_error, finish, offer_to_templates
 
 BLUEPRINTS = (
@@ -64,5 +65,6 @@ def set_up(app: Flask, config: Settings) -> None:
     login_manager.user_loader(find_visitor)
     login_manager.unauthorized_handler(send_to_sign_in)
     offer_to_templates(app)
+    compress(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from collections.abc import Iterator
@@ -116,6 +117,25 @@ def test_static_files_may_be_kept_for_a_year(visitor: Browser) -> None:
     answer = visitor.client.get(stylesheet[1])
     assert answer.cache_control.max_age == 365 * 24 * 3600
     answer.close()
+
+
+def test_static_files_are_sent_compressed_to_those_who_can_read_that(visitor: Browser) -> None:
+    address = "/static/vendor/htmx-4.0.1.min.js"
+    plain = visitor.client.get(address)
+    packed = visitor.client.get(address, headers={"Accept-Encoding": "br, gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 2
+    for answer in (plain, packed):
+        assert "Accept-Encoding" in answer.vary
+        assert answer.cache_control.max_age == 365 * 24 * 3600
+        answer.close()
+
+
+def test_pages_are_not_compressed(visitor: Browser) -> None:
+    page = visitor.get("/sign-in", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in page.headers
 
 
 def test_vendored_files_are_what_they_say() -> None:
