@@ -25,9 +25,8 @@ from playwright.sync_api import (
 
 from tests.browser.exhibition import Exhibition
 from tests.browser.panel import PASSWORD, Panel, serve
+from tests.browser.parts import CHROMIUM, lacking
 
-CHROMIUM = Path("/usr/bin/chromium")
-PACKAGES = "chromium fonts-inter fonts-liberation"
 PATIENCE = 15_000  # milliseconds; only what never happens takes so long
 DESKTOP = ViewportSize(width=1280, height=800)
 
@@ -39,12 +38,12 @@ _TELL = """document.addEventListener("securitypolicyviolation",
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of these are real; without the parts they are skipped, and say so."""
     here = Path(__file__).parent
+    missing = [sentence for sentence in lacking() if "Lighthouse" not in sentence]
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.real)
-            if not CHROMIUM.exists():
-                reason = f"NOT TESTED in a browser: apt-get install {PACKAGES}"
-                item.add_marker(pytest.mark.skip(reason=reason))
+            if missing:
+                item.add_marker(pytest.mark.skip(reason=f"NOT TESTED in a browser. {missing[0]}"))
 
 
 @dataclass
