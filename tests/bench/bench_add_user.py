@@ -2,6 +2,9 @@
 
 Through HTTP on the production server, with a token, the rate limit and synchronous=FULL. At cost 4
 the hash is small enough for the rest to show; at cost 10, the default, it is nearly everything.
+
+Milliseconds say little of a slow or busy machine. So the rest is also counted in bare routes: the
+goals are 5 and 3 ms where a bare route takes 0.17 ms, which is 29 and 18 of them.
 """
 
 from __future__ import annotations
@@ -16,25 +19,25 @@ from statistics import median
 import bcrypt
 
 from tests.bench.measure import Figure, elapsed, medians, show
-from tests.bench.panel import DOMAIN, Connection, Server, panel, post, served
+from tests.bench.panel import DOMAIN, Server, get, panel, post, served, served_bare
 
 PATH = "/iapi/project/1/email_account/add-user"
 PASSWORD = "correct horse battery"
-ROUNDS = 7
+ROUNDS, ROUTES = 7, 1000
 _numbers = count()
 
 
 def figures() -> Iterator[Figure]:
-    """The overhead at both costs: in time, and in what the workers compute of it."""
+    """The overhead at both costs, in time, and what the workers compute of it in bare routes."""
     for cost, times in ((4, 100), (10, 15)):
         with (
             panel(1000, tokens=ROUNDS) as made,
             served(made.folder, mailbox_bcrypt_cost=cost) as server,
-            server.connection() as connection,
+            served_bare("tests.bench.bare:hello()", made.folder) as bare,
         ):
             # Each round with a token of its own: no round meets the limit of writes a minute.
-            rounds = [_round(server, connection, token, cost, times) for token in made.tokens]
-        create, hashed, computed, hash_computed = medians(rounds)
+            rounds = [_round(server, bare, token, cost, times) for token in made.tokens]
+        create, hashed, computed, hash_computed, route = medians(rounds)
         yield Figure(
             f"add-user at cost {cost}, less the hash",
             median(one - other for one, other, *_ in rounds),
@@ -44,28 +47,39 @@ def figures() -> Iterator[Figure]:
             details=f"p50 {create:.2f} ms by HTTP, {hashed:.2f} ms the hash alone",
         )
         yield Figure(
-            f"add-user at cost {cost}, CPU less the hash",
-            median(one - other for *_, one, other in rounds),
-            " ms",
-            goal=5,
-            stricter=3,
-            details=f"{computed:.2f} ms in the workers, {hash_computed:.2f} ms the hash alone",
+            f"add-user at cost {cost}, less the hash, in bare routes",
+            median((one - other) / each for *_, one, other, each in rounds),
+            "x",
+            goal=29,
+            stricter=18,
+            details=f"CPU {computed:.2f} ms, {hash_computed:.2f} ms the hash alone, "
+            f"a bare Flask route {route:.3f} ms",
         )
 
 
-def _round(
-    server: Server, connection: Connection, token: str, cost: int, times: int
-) -> tuple[float, float, float, float]:
-    """Milliseconds of creating and of hashing in turns: the medians passed, the means computed."""
+def _round(server: Server, bare: Server, token: str, cost: int, times: int) -> tuple[float, ...]:
+    """Milliseconds of creating and hashing in turns: what passes (medians), then what is computed.
+
+    Last what a bare route computes, asked as often as a server that has nothing else to do.
+    """
     creates, hashes, hash_computed = [], [], 0.0
-    before = server.computed()
-    for _ in range(times):
-        creates.append(elapsed(partial(connection.ask, _request(token), 201)))
-        begun = time.thread_time()
-        hashes.append(elapsed(lambda: bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(cost))))
-        hash_computed += (time.thread_time() - begun) * 1000
-    server_computed = server.computed() - before
-    return median(creates), median(hashes), server_computed / times, hash_computed / times
+    with server.connection() as connection, bare.connection() as greeting:
+        before = server.computed()
+        for _ in range(times):
+            creates.append(elapsed(partial(connection.ask, _request(token), 201)))
+            begun = time.thread_time()
+            hashes.append(elapsed(partial(_hash, cost)))
+            hash_computed += (time.thread_time() - begun) * 1000
+        computed, bare_before = server.computed() - before, bare.computed()
+        for _ in range(ROUTES):
+            greeting.ask(get("/"), 200)
+        route = bare.computed() - bare_before
+    means = computed / times, hash_computed / times, route / ROUTES
+    return median(creates), median(hashes), *means
+
+
+def _hash(cost: int) -> bytes:
+    return bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(cost))
 
 
 def _request(token: str) -> bytes:
