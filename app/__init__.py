@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, request
+from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import api, cli, database, models, sync
+from . import api, cli, database, models, sync, web
 from .config import Settings
 from .cookies import Sessions
 from .envelope import failure_of
-from .extensions import db, migrate
+from .extensions import csrf, db, migrate
 from .network import host_name
+from .web.pages import answer_error
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,10 +44,13 @@ def create_app(config: Settings | None = None) -> Flask:
     app.secret_key = config.secret()
     app.session_interface = Sessions()
     cli.register(app)
+    web.set_up(app, config)
     for face in (api, sync):
+        csrf.exempt(face.bp)  # programs bring a credential with each request, never a cookie
         app.register_blueprint(face.bp)
     app.before_request(_refuse_other_hosts(config))
-    app.register_error_handler(Exception, failure_of)
+    app.register_error_handler(Exception, _answer_error)
+    app.after_request(_harden)
     app.url_map.merge_slashes = False  # an address either is one of ours or is not
     with app.app_context():
         database.prepare(db.engine)
@@ -66,3 +71,34 @@ def _refuse_other_hosts(config: Settings) -> Callable[[], None]:
             abort(400)
 
     return refuse
+
+
+def _answer_error(error: Exception) -> Any:
+    """Errors outside of any face's routes: in JSON where programs ask, else as a page."""
+    is_for_programs = request.path.startswith(("/iapi", "/papi", "/sync", "/mcp", "/oauth"))
+    return failure_of(error) if is_for_programs else answer_error(error)
+
+
+_CONTENT = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _CONTENT,
+    "X-Content-Type-Options": "nosniff",
+    # not no-referrer: the protection against forged forms checks the referrer on https
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
+}
+
+
+def _harden(response: Response) -> Response:
+    """The headers that keep browsers from doing what no page of ours needs."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    return response

@@ -40,6 +40,7 @@ class Caller:
     project_id: int | None = None
     address: str | None = None
     token_id: int | None = None
+    person_id: int | None = None
 
     def in_project(self, project_id: int) -> Caller:
         """The same caller, acting in one of its projects. Raises NotFound."""
@@ -95,6 +96,13 @@ class Caller:
         if domain is None or not self.is_admin:
             raise NotFound("DOMAIN_NOT_FOUND", f"{name} is not registered.", field="domain")
         return domain
+
+    def token(self, token_id: int) -> Token:
+        """A token of one of the caller's projects; for admins any token."""
+        token = db.session.get(Token, token_id)
+        if token is None or (self.projects is not None and token.project_id not in self.projects):
+            raise NotFound("TOKEN_NOT_FOUND", "There is no such token.", field="token_id")
+        return token
 
     def live_mailbox(self, email: Address) -> Mailbox:
         """A mailbox that is not removed."""

@@ -55,6 +55,8 @@ class Settings:
     mail_from: str = ""
     # Wrong credentials accepted a minute from one address before it has to wait; 0 for no limit.
     rate_wrong_credentials: int = 60
+    # Attempts to sign in accepted an hour for one account before it has to wait; 0 for no limit.
+    rate_sign_ins: int = 20
     # Changes accepted a minute from one token before it has to wait; 0 for no limit.
     rate_writes: int = 600
 
@@ -203,6 +205,7 @@ _READERS: dict[str, Reader] = {
     "smtp_url": _smtp_url,
     "mail_from": _sender,
     "rate_wrong_credentials": _whole(0, 1_000_000),
+    "rate_sign_ins": _whole(0, 1_000_000),
     "rate_writes": _whole(0, 1_000_000),
 }
 

@@ -15,6 +15,7 @@ import zlib
 TOKEN = "wpa_"  # noqa: S105 - the prefix, not a token
 SYNC_KEY = "mck_"
 WELCOME = "mcw_"
+SESSION = "mcs_"
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM, _CHECKSUM = 32, 6

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import cast
 
 from flask import current_app
+from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
+from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 from werkzeug.local import LocalProxy
@@ -31,4 +33,6 @@ class Base(DeclarativeBase):
 # Rows stay readable after a commit: what an operation returns is rendered without asking again.
 db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
 migrate = Migrate()
+login_manager = LoginManager()
+csrf = CSRFProtect()
 settings = cast(Settings, LocalProxy(lambda: current_app.extensions["mailcote"]))

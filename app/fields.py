@@ -24,6 +24,7 @@ MAX_QUOTA_MB = 1_048_576
 MAX_ID = 2_147_483_647
 MAX_NAME = 100
 MAX_PAGE = 1000
+MAX_OVERLAP_HOURS = 168
 
 _NODE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -214,6 +215,17 @@ NodeName = Annotated[
     _reads_text(_parse_node_name),
     _schema("The node's name.", "mpi01", type="string", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"),
 ]
+OverlapHours = Annotated[
+    int,
+    Field(
+        description="For how many hours the key before goes on working; 0 ends it at once.",
+        examples=[24],
+        ge=0,
+        le=MAX_OVERLAP_HOURS,
+        strict=True,
+    ),
+    _reads_whole(0, MAX_OVERLAP_HOURS, "overlap_hours"),
+]
 IpAllow = Annotated[
     str,
     _reads_text(_parse_network),
@@ -230,3 +242,5 @@ Name = Annotated[
     _reads_text(_parse_name),
     _schema("A name for people to read.", "My company", type="string", minLength=1, maxLength=100),
 ]
+Id = Annotated[int, Field(description="The id of a row.", ge=1, le=MAX_ID, strict=True)]
+Text = Annotated[str, Field(description="Text of one kind or another.", max_length=1024)]

@@ -75,12 +75,15 @@ def without_feed(rows: dict[str, Rows]) -> dict[str, Rows]:
     return {name: table for name, table in rows.items() if name != "feed"}
 
 
+MIGRATIONS = Path(schema.__file__).with_name("migrations")
+NEWEST = max(path.name for path in MIGRATIONS.glob("versions/[0-9]*.py"))[:4]  # of this version
+
 NEWER = """
 import sqlalchemy as sa
 from alembic import op
 
 revision = "9001"
-down_revision = "0001"
+down_revision = "{newest}"
 PARENTS = ("feed", "projects", "domains", "mailboxes")
 
 
@@ -114,7 +117,7 @@ def newer_migrations(folder: Path) -> Iterator[Path]:
     An application that is made from now on does not know of them until `migrate.directory` is set.
     """
     directory, now = folder / "migrations", migrate.directory
-    shutil.copytree(Path(schema.__file__).with_name("migrations"), directory)
-    (directory / "versions" / "9001_newer.py").write_text(NEWER)
+    shutil.copytree(MIGRATIONS, directory)
+    (directory / "versions" / "9001_newer.py").write_text(NEWER.replace("{newest}", NEWEST))
     yield directory
     migrate.directory = now

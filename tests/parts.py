@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from app.demo.dovecot import missing_packages
 from tests import postgres
+from tests.browser import parts as browser
 
 
 def lacking() -> Iterator[str]:
@@ -17,6 +18,7 @@ def lacking() -> Iterator[str]:
         yield f"Dovecot: apt-get install {' '.join(missing)}"
     if postgres.binaries() is None:
         yield f"PostgreSQL: apt-get install {postgres.PACKAGE}"
+    yield from browser.lacking()
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ DEFAULTS: dict[str, object] = {
     "smtp_url": "",
     "mail_from": "",
     "rate_wrong_credentials": 60,
+    "rate_sign_ins": 20,
     "rate_writes": 600,
 }
 
@@ -65,6 +66,7 @@ RIGHT: dict[str, list[tuple[str, object]]] = {
     ],
     "mail_from": [("panel@example.nl", "panel@example.nl")],
     "rate_wrong_credentials": [("0", 0), ("1000000", 1000000)],
+    "rate_sign_ins": [("0", 0), ("1000000", 1000000)],
     "rate_writes": [("0", 0), ("1000000", 1000000)],
 }
 
@@ -98,6 +100,7 @@ WRONG: dict[str, list[str]] = {
                  "smtp://a b", "smtp://h\n"],
     "mail_from": ["x", "@", "a@", "@b", "a b@c", "a@b\n", " a@b"],
     "rate_wrong_credentials": [*_NUMBERS, "1000001"],
+    "rate_sign_ins": [*_NUMBERS, "1000001"],
     "rate_writes": [*_NUMBERS, "1000001"],
 }  # fmt: skip
 

@@ -32,13 +32,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "credentials": set(),
     "fields": {"addresses", "passwords", "errors", "pydantic", "pydantic_core"},
     "config": set(),
-    "extensions": {"config", "flask", "flask_migrate", "flask_sqlalchemy", "sqlalchemy",
-                   "werkzeug"},
+    "extensions": {"config", "flask", "flask_login", "flask_migrate", "flask_sqlalchemy",
+                   "flask_wtf", "sqlalchemy", "werkzeug"},
     "models": {"extensions", "addresses", "errors", "clock", "sqlalchemy"},
     # How transactions run is no operation's business, but caller and faces need to begin some.
     "database": {"extensions", "errors", "sqlalchemy"},
     # Rate limits are kept in the database; the caller counts wrong credentials, faces the rest.
-    "throttle": {"database", "errors", "extensions", "sqlalchemy"},
+    "throttle": {"credentials", "database", "errors", "extensions", "models", "sqlalchemy"},
     "dns": {"models", "addresses", "errors", "config", "clock", "database", "extensions", "dns",
             "sqlalchemy"},
     "caller": {"models", "errors", "extensions", "addresses", "clock", "credentials", "database",
@@ -46,6 +46,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operations": {"caller", "models", "fields", "addresses", "passwords", "dns", "errors",
                    "extensions", "clock", "credentials", "database", "pydantic",
                    "typing_extensions", "sqlalchemy"},
+    # Sessions are begun and ended here only; they count attempts and leave audit rows.
+    "sessions": {"addresses", "caller", "clock", "credentials", "database", "errors",
+                 "extensions", "models", "passwords", "throttle"},
     # What the faces share: the envelope of JSON, its strict reader, where a request comes from.
     "envelope": {"database", "errors", "flask", "orjson", "sqlalchemy", "werkzeug"},
     "strict_json": {"errors", "flask", "werkzeug"},
@@ -74,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "migrations": {"app", "database", "extensions", "models", "alembic", "flask", "sqlalchemy"},
     # One file that runs on a node, where nothing of this is installed.
     "agent": set(),
-    "web": {*_OF_FACES, "flask_login", "flask_wtf", "wtforms", "markupsafe", "segno"},
+    "web": {*_OF_FACES, "sessions", "flask_login", "flask_wtf", "wtforms", "markupsafe", "segno"},
     "api": {*_OF_FACES, "openapi"},
     "mcp": {*_OF_FACES, "orjson"},
     "oauth": {*_OF_FACES, "orjson"},

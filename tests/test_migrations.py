@@ -19,7 +19,7 @@ from app import create_app, schema
 from app.extensions import Base, db, migrate
 from app.models import Domain, Mailbox, Membership, Person, Project
 from tests.conftest import ON_BOTH, cheap_settings
-from tests.databases import contents, let_go, newer_migrations, postgres_database
+from tests.databases import NEWEST, contents, let_go, newer_migrations, postgres_database
 
 HASH = "{BLF-CRYPT}$2y$04$" + "a" * 53
 
@@ -133,7 +133,7 @@ def test_no_row_is_lost_on_the_way_up_down_and_up(filled: Flask, to_come: Path) 
     schema.bring_up_to_date()
     assert "notes" in tables()
     assert contents(settings) == before
-    downgrade(revision="0001")
+    downgrade(revision=NEWEST)
     assert tables() == tables_before
     assert contents(settings) == before
     schema.bring_up_to_date()
@@ -188,7 +188,7 @@ def test_one_that_fails_in_the_middle_leaves_everything_as_it_was(
 
     with pytest.raises(schema.CannotUpgrade, match="cannot be brought up to date"):
         schema.bring_up_to_date()
-    assert schema.present() == "0001"
+    assert schema.present() == NEWEST
     assert tables() == tables_before
     assert contents(settings) == before
 

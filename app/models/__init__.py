@@ -3,7 +3,7 @@
 from .feed import AuditEntry, Feed
 from .mail import Domain, Mailbox, PurgeOrder
 from .nodes import Node, SyncKey
-from .people import Membership, Person, Project, Token
+from .people import Membership, Person, Project, Token, WebSession
 from .throttle import Bucket
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "PurgeOrder",
     "SyncKey",
     "Token",
+    "WebSession",
 ]

@@ -58,3 +58,8 @@ class SyncKey(Base):
     hint: Mapped[Word]
     created_at: Mapped[Moment] = mapped_column(default=clock.now)
     expires_at: Mapped[Moment | None]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it opens nothing any more."""
+        return self.expires_at is not None and self.expires_at <= clock.now()

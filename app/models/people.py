@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import clock
 from ..extensions import Base
 from .columns import Digest, Email, Hash, Id, Moment, Name, ProjectId, Word
+
+PersonState = Literal["active", "invited", "expired", "disabled"]
 
 
 class Project(Base):
@@ -35,6 +39,16 @@ class Person(Base):
     welcome_expires_at: Mapped[Moment | None]
     disabled_at: Mapped[Moment | None]
     created_at: Mapped[Moment] = mapped_column(default=clock.now)
+
+    @property
+    def state(self) -> PersonState:
+        """Whether they can sign in, or by what; `expired`: their one-time link is too old."""
+        if self.disabled_at:
+            return "disabled"
+        if self.password_hash:
+            return "active"
+        is_over = self.welcome_expires_at is None or self.welcome_expires_at <= clock.now()
+        return "expired" if is_over else "invited"
 
 
 class Membership(Base):
@@ -70,3 +84,17 @@ class Token(Base):
     def is_usable(self) -> bool:
         """Whether it still opens anything."""
         return not self.revoked_at and (not self.expires_at or self.expires_at > clock.now())
+
+
+class WebSession(Base):
+    """A person signed in at one browser. Its row is the session: without it the cookie is void."""
+
+    __tablename__ = "web_sessions"
+
+    id: Mapped[Id]
+    digest: Mapped[Digest]
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    seen_at: Mapped[Moment] = mapped_column(default=clock.now)
+    address: Mapped[Word]
+    user_agent: Mapped[Name]

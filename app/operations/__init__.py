@@ -8,7 +8,17 @@ The name law: the function `add_user` is the endpoint `add-user` and the tool
 every description. Bodies say what changes; they never commit and never call each other.
 """
 
-from . import domains, mailboxes, nodes, panel
+from . import access, browse, domains, mailboxes, nodes, oversight, panel
 from .operation import OPERATIONS, Operation
 
-__all__ = ["OPERATIONS", "Operation", "domains", "mailboxes", "nodes", "panel"]
+__all__ = [
+    "OPERATIONS",
+    "Operation",
+    "access",
+    "browse",
+    "domains",
+    "mailboxes",
+    "nodes",
+    "oversight",
+    "panel",
+]

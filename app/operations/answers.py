@@ -43,7 +43,7 @@ class SyncFields(TypedDict):
     """How far a change has come: on how many of the nodes it is live."""
 
     revision: Annotated[int, _told("The panel's revision with this change in it.")]
-    nodes: Annotated[int, _told("How many mail nodes there are.")]
+    nodes: Annotated[int, _told("How many mail nodes there are, without paused ones.")]
     nodes_applied: Annotated[int, _told("On how many of them this revision is live.")]
 
 
@@ -109,6 +109,13 @@ class NodeFields(TypedDict):
     ]
 
 
+class RemovedNodeFields(TypedDict):
+    """A node that is gone."""
+
+    name: Annotated[str, _told("The name it had.")]
+    removed: Removed
+
+
 class DomainAnswer(TypedDict):
     """One domain."""
 
@@ -154,6 +161,12 @@ class NodeAnswer(TypedDict):
     """One node."""
 
     node: Annotated[NodeFields, _told("The node.")]
+
+
+class RemovedNodeAnswer(TypedDict):
+    """One node that is gone."""
+
+    node: Annotated[RemovedNodeFields, _told("The node that is gone.")]
 
 
 class NodesAnswer(TypedDict):

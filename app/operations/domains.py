@@ -96,6 +96,21 @@ def assign_domain(caller: Caller, *, domain: DomainName, project_id: ProjectId) 
     return _counted(caller, [row])[0]
 
 
+@operation(who="admin", answers=DomainAnswer, is_internal=True)
+def unassign_domain(caller: Caller, *, domain: DomainName) -> OneDomain:
+    """Take a domain out of its project; it stays registered, with e-mail off.
+
+    Refused with MAILBOXES_EXIST while it has active mailboxes. What was removed is turned into
+    purge orders: nobody who gets the domain later sees it.
+    """
+    row = caller.any_domain(domain)
+    _refuse_while_in_use(row)
+    _order_purges(row)
+    row.email_enabled = False
+    row.project_id = None
+    return _counted(caller, [row])[0]
+
+
 @operation(
     who="admin",
     answers=RemovedDomainAnswer,

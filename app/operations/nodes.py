@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from .. import clock
 from ..caller import Caller
 from ..credentials import SYNC_KEY, digest, hint, make
-from ..errors import Conflict
+from ..errors import Conflict, NotFound
 from ..extensions import db
-from ..fields import IpAllow, NodeName
+from ..fields import IpAllow, NodeName, OverlapHours
 from ..models import Node, SyncKey
-from .answers import NodeAnswer, NodesAnswer
+from .answers import NodeAnswer, NodesAnswer, RemovedNodeAnswer
 from .operation import operation
-from .results import Nodes, OneNode
+from .results import GoneNode, Nodes, OneNode
 
 
 @operation(who="admin", answers=NodesAnswer, title="List mail nodes", reads=True)
@@ -41,6 +42,84 @@ def add_node(
     node = Node(name=name, ip_address=ip_address)
     db.session.add(node)
     db.session.flush()
+    return OneNode(node, sync_key=_new_key(node))
+
+
+@operation(who="admin", answers=NodeAnswer, title="Give a mail node a new key")
+def rotate_node_key(
+    caller: Caller,  # noqa: ARG001
+    *,
+    name: NodeName,
+    overlap_hours: OverlapHours = 168,
+) -> OneNode:
+    """Make a new sync key for a node and answer it, this once and never again.
+
+    For admins. The key before goes on working for overlap_hours, a week unless told otherwise, so
+    that the node can be given the new one in peace; with 0 it ends at once. Two keys work at most:
+    one that is older still ends at once.
+    """
+    node = _node(name)
+    keys = db.session.scalars(
+        db.select(SyncKey).where(SyncKey.node_id == node.id).order_by(SyncKey.id.desc())
+    ).all()
+    for key in keys[1:] if overlap_hours else keys:
+        db.session.delete(key)
+    if keys and overlap_hours:
+        keys[0].expires_at = clock.from_now(seconds=overlap_hours * 3600)
+    return OneNode(node, sync_key=_new_key(node))
+
+
+@operation(who="admin", answers=NodeAnswer, title="Pause a mail node")
+def pause_node(caller: Caller, *, name: NodeName) -> OneNode:  # noqa: ARG001
+    """Expect a node to be away, for maintenance: no change waits for it and nobody is alarmed.
+
+    For admins. Its key goes on working. Doing it again changes nothing; undo it with resume-node.
+    """
+    node = _node(name)
+    node.is_paused = True
+    return OneNode(node)
+
+
+@operation(who="admin", answers=NodeAnswer, title="Resume a mail node")
+def resume_node(caller: Caller, *, name: NodeName) -> OneNode:  # noqa: ARG001
+    """Expect a paused node to be there again, and count it where changes are live.
+
+    For admins. On a node that is not paused it changes nothing.
+    """
+    node = _node(name)
+    node.is_paused = False
+    return OneNode(node)
+
+
+@operation(
+    who="admin",
+    answers=RemovedNodeAnswer,
+    title="Remove a mail node",
+    destroys=True,
+)
+def remove_node(caller: Caller, *, name: NodeName) -> GoneNode:  # noqa: ARG001
+    """Take a node out of the panel; its keys stop working at once.
+
+    For admins. The machine itself keeps what it has, and goes on serving mail until it is turned
+    off. Use pause-node for one that comes back.
+    """
+    node = _node(name)
+    db.session.execute(db.delete(SyncKey).where(SyncKey.node_id == node.id))
+    db.session.delete(node)
+    return GoneNode(name)
+
+
+def _node(name: str) -> Node:
+    """A node, its row locked: two who rotate its key at once do it one after the other."""
+    node: Node | None = db.session.scalar(
+        db.select(Node).where(Node.name == name).with_for_update()
+    )
+    if node is None:
+        raise NotFound("NODE_NOT_FOUND", f"There is no node {name}.", field="name")
+    return node
+
+
+def _new_key(node: Node) -> str:
     key = make(SYNC_KEY)
     db.session.add(SyncKey(node_id=node.id, digest=digest(key), hint=hint(key)))
-    return OneNode(node, sync_key=key)
+    return key

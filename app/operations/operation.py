@@ -23,7 +23,7 @@ from .results import Changed, sync_of
 
 Result = TypeVar("Result")
 _WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,17})")
-Who = Literal["project", "admin"]
+Who = Literal["project", "admin", "self"]
 _SUBJECTS = ("email", "domain", "name", "token_id")  # what an operation is about, in this order
 
 OPERATIONS: dict[str, Operation[Any]] = {}

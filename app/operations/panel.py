@@ -14,9 +14,9 @@ from .. import clock
 from ..addresses import domain_in_unicode
 from ..caller import Caller
 from ..credentials import TOKEN, WELCOME, digest, hint, make
-from ..errors import Conflict
+from ..errors import Conflict, Forbidden
 from ..extensions import db, settings
-from ..fields import MAX_ID, Flag, Name, Password, PersonEmail, ProjectId
+from ..fields import Flag, Id, Name, Password, PersonEmail, ProjectId
 from ..models import (
     Domain,
     Feed,
@@ -111,7 +111,7 @@ def add_person(
     return NewPerson(person, welcome)
 
 
-@operation(who="admin", is_internal=True)
+@operation(who="self", is_internal=True)
 def add_token(
     caller: Caller,
     *,
@@ -120,9 +120,11 @@ def add_token(
     scope: Scope = "write",
     days: Days | None = None,
 ) -> NewToken:
-    """Make a token for one project, or without a project for an admin."""
+    """Make a token for one of the caller's projects, or without a project one for an admin."""
     if project_id is not None:
         caller.in_project(project_id)
+    elif not caller.is_admin:
+        raise Forbidden("Only an admin can make a token that reaches every project.")
     text = make(TOKEN)
     token = Token(
         project_id=project_id,
@@ -137,18 +139,12 @@ def add_token(
     return NewToken(token, text)
 
 
-@operation(who="admin", is_internal=True)
-def revoke_token(
-    caller: Caller,  # noqa: ARG001
-    *,
-    token_id: Annotated[int, Field(ge=1, le=MAX_ID, strict=True)],
-) -> None:
-    """End a token for good. One that has ended already stays so."""
-    db.session.execute(
-        db.update(Token)
-        .where(Token.id == token_id, Token.revoked_at.is_(None))
-        .values(revoked_at=clock.now())
-    )
+@operation(who="self", is_internal=True)
+def revoke_token(caller: Caller, *, token_id: Id) -> Token:
+    """End a token for good. One that was revoked before keeps its date."""
+    token = caller.token(token_id)
+    token.revoked_at = token.revoked_at or clock.now()
+    return token
 
 
 @operation(who="admin", is_internal=True)

@@ -19,6 +19,7 @@ from .answers import (
     NodeFields,
     NodesAnswer,
     RemovedDomainAnswer,
+    RemovedNodeAnswer,
     RemovedUserAnswer,
     SyncFields,
     UserAnswer,
@@ -178,6 +179,17 @@ class OneNode:
 
 
 @dataclass
+class GoneNode:
+    """A node that is no longer one of the panel's."""
+
+    name: str
+
+    def to_answer(self) -> RemovedNodeAnswer:
+        """Its name, and that it is gone."""
+        return {"node": {"name": self.name, "removed": True}}
+
+
+@dataclass
 class Nodes:
     """Nodes, sorted by name."""
 
@@ -228,13 +240,17 @@ def user_fields(
 def _count_nodes() -> Select[int, Any]:
     epoch = select(Feed.epoch).scalar_subquery()
     has_applied = (Node.applied_epoch == epoch) & (Node.applied_revision >= bindparam("revision"))
-    return select(func.count(), func.sum(case((has_applied, 1), else_=0))).select_from(Node)
+    counts = select(func.count(), func.sum(case((has_applied, 1), else_=0)))
+    return counts.select_from(Node).where(~Node.is_paused)
 
 
 _NODES = _count_nodes()  # every change asks it, and making it costs more than running it
 
 
 def sync_of(session: Session, revision: int) -> Sync:
-    """How many nodes there are, and how many have applied this revision of the present epoch."""
+    """How many nodes there are, and how many have applied this revision of the present epoch.
+
+    Paused nodes are expected to be away: nobody waits for them.
+    """
     nodes, applied = session.execute(_NODES, {"revision": revision}).one()
     return Sync(revision, nodes, applied or 0)

@@ -45,6 +45,10 @@ GOOD: dict[str, dict[str, Any]] = {
     "remove-domain": {"domain": "parked.nl"},
     "list-nodes": {},
     "add-node": {"name": "mpi09", "ip_address": "192.0.2.7"},
+    "rotate-node-key": {"name": "mpi01", "overlap_hours": 24},
+    "pause-node": {"name": "mpi01"},
+    "resume-node": {"name": "mpi01"},
+    "remove-node": {"name": "mpi01"},
 }
 REQUIRED = {
     "enable-email": ["domain"],
@@ -57,6 +61,10 @@ REQUIRED = {
     "add-domain": ["domain"],
     "remove-domain": ["domain"],
     "add-node": ["name"],
+    "rotate-node-key": ["name"],
+    "pause-node": ["name"],
+    "resume-node": ["name"],
+    "remove-node": ["name"],
 }
 
 ANYTHING: dict[str, Any] = {
@@ -205,6 +213,8 @@ NO_CURSOR: dict[str, Any] = {
     },
 }
 NO_LIMIT = {**NO_NUMBER, "1001": 1001, CANARY: CANARY}
+NO_OVERLAP = {**NO_NUMBER, "169": 169, CANARY: CANARY}
+del NO_OVERLAP["nought"]  # the key before ends at once
 NO_QUOTA = {**NO_NUMBER, "1048577": 1_048_577, "units": "1M userdb_uid=0", CANARY: CANARY}
 WRONG: dict[str, dict[str, Any]] = {
     "domain": NO_DOMAIN,
@@ -219,6 +229,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "project_id": {**NO_NUMBER, CANARY: CANARY},
     "name": NO_NODE_NAME,
     "ip_address": NO_NETWORK,
+    "overlap_hours": NO_OVERLAP,
 }
 # All of them where a field comes up first; then every third: a type is one and the same everywhere.
 EVERY_VALUE = [
@@ -509,7 +520,6 @@ def test_a_path_that_names_no_project_is_absent(panel: Panel, project: str) -> N
         "/iapi/project/1/email_account/List-Users",
         "/iapi/project/1/email_account/list%2dusers/",
         "/iapi/project/1/Email_Account/list-users",
-        "/IAPI/project/1/email_account/list-users",
         "/iapi/project/1/email_account/../email_account/list-users",
         "/iapi/project/1/email_account/%ff",
         f"/iapi/project/1/email_account/{quote(CANARY)}",

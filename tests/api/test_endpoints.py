@@ -294,7 +294,6 @@ def test_an_unknown_endpoint_is_a_404_in_the_envelope(api: Api) -> None:
         "/iapi/project/1/email_account",
         "/iapi/project/1/e-mail/add-user",
         "/iapi",
-        "/",
     ):
         for client_method in (api.client.get, api.client.post):
             assert_failure(client_method(url, headers=api.as_("root")), 404, "NOT_FOUND")

@@ -32,6 +32,7 @@ from app.models import Feed
 from app.operations import OPERATIONS
 from tests.conftest import ON_BOTH, PASSWORD, Cast
 from tests.databases import (
+    NEWEST,
     contents,
     let_go,
     libpq,
@@ -473,7 +474,7 @@ def test_it_refuses_a_backup_of_a_newer_version(
     with newer.app_context():
         schema.bring_up_to_date()
         backup.back_up(file)
-        downgrade(revision="0001")
+        downgrade(revision=NEWEST)
     refuses_to_restore(settings, file, "newer version of Mailcote")
 
 
@@ -521,7 +522,7 @@ def test_a_backup_that_cannot_be_brought_up_to_date_changes_nothing(
         before = contents(settings)
         versions = Path(migrate.directory, "versions")
         text = (versions / "9001_newer.py").read_text()
-        broken = text.replace('"9001"', '"9002"').replace('"0001"', '"9001"')
+        broken = text.replace('"9001"', '"9002"').replace(f'"{NEWEST}"', '"9001"')
         (versions / "9002_broken.py").write_text(broken)
         with pytest.raises(schema.CannotUpgrade):
             backup.restore(file)

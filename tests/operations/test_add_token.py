@@ -129,5 +129,6 @@ def test_it_rejects_unusable_values(core: Cast) -> None:
 def test_it_rejects_customers(core: Cast) -> None:
     with ledger.refused("FORBIDDEN"):
         add_token(core.alice, name="mine")
-    with ledger.refused("FORBIDDEN"):
-        revoke_token(core.alice, token_id=1)
+    for token_id in (3, 4, 99):  # a stranger's, an admin's, nobody's
+        with ledger.refused("TOKEN_NOT_FOUND", "token_id"):
+            revoke_token(core.alice, token_id=token_id)

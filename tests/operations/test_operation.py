@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import event
 
 from app.caller import Caller, command_line
+from app.credentials import WELCOME, digest, make
 from app.database import write_transaction
 from app.errors import Busy, Invalid, NotFound, OperationError
 from app.extensions import db
-from app.models import AuditEntry, Mailbox
+from app.models import AuditEntry, Mailbox, WebSession
 from app.operations import OPERATIONS
 from app.operations.domains import enable_email
 from app.operations.mailboxes import add_user, list_users
@@ -24,8 +25,15 @@ from tests.conftest import PASSWORD, Cast
 from tests.operations import ledger
 
 EMAIL = "info@example.nl"
+LINK = make(WELCOME)
 # Something for each operation that would be done, were it asked by who may.
 INPUT: dict[str, dict[str, Any]] = {
+    "accept-welcome": {"token": LINK, "password": "a newcomer's battery"},
+    "change-own-password": {"present": PASSWORD, "password": "one more battery", "keep": 2},
+    "end-session": {"session_id": 2},
+    "end-other-sessions": {"keep": 1},
+    "invite-person": {"email": "guest@example.org"},
+    "update-person": {"email": "guest@example.org", "projects": [2]},
     "enable-email": {"domain": "parked.nl"},
     "disable-email": {"domain": "parked.nl"},
     "list-domains": {},
@@ -38,8 +46,13 @@ INPUT: dict[str, dict[str, Any]] = {
     "add-domain": {"domain": "new.nl"},
     "remove-domain": {"domain": "parked.nl"},
     "assign-domain": {"domain": "new.nl", "project_id": 2},
+    "unassign-domain": {"domain": "new.nl"},
     "list-nodes": {},
     "add-node": {"name": "mpi02"},
+    "rotate-node-key": {"name": "mpi01"},
+    "pause-node": {"name": "mpi01"},
+    "resume-node": {"name": "mpi01"},
+    "remove-node": {"name": "mpi01"},
     "add-project": {"name": "Another company"},
     "add-person": {"email": "someone@example.org", "password": "yet another battery"},
     "add-token": {"name": "n8n"},
@@ -52,9 +65,19 @@ INPUT: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def root(core: Cast) -> Caller:
-    """The admin, in the project of a mailbox to change."""
+    """An admin who is signed in twice; a mailbox to change, and somebody invited by LINK."""
     add_user(core.charlie, email="live@charlie.nl", password=PASSWORD)
-    return core.root
+    admin = add_person(
+        command_line(), email="root@example.org", password=PASSWORD, is_admin=True
+    ).person
+    guest = add_person(command_line(), email="guest@example.org").person
+    with write_transaction() as session:
+        guest.welcome_digest = digest(LINK)
+        for number in ("1", "2"):
+            session.add(
+                WebSession(digest=number * 64, person_id=admin.id, address="::1", user_agent="")
+            )
+    return replace(core.root, person_id=admin.id)
 
 
 def _in_its_project(caller: Caller, name: str) -> Caller:

@@ -1,0 +1,1 @@
+"""What a domain's zone has to say for its mail."""

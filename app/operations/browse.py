@@ -1,0 +1,296 @@
+"""What pages show: searches and lists, each within what the caller can reach.
+
+These change nothing and are not offered to programs; programs have the list operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from .. import clock
+from ..caller import Caller
+from ..errors import Forbidden, NotFound
+from ..extensions import db
+from ..models import (
+    AuditEntry,
+    Domain,
+    Mailbox,
+    Node,
+    Project,
+    Token,
+)
+from ..models.nodes import DOWN_SECONDS
+from .results import Sync, sync_of
+
+Row = TypeVar("Row")
+MailboxState = Literal["", "active", "off", "removed"]
+Sort = Literal["email", "-email", "quota", "-quota", "changed", "-changed"]
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    """One page of a list; `number` begins at 1."""
+
+    rows: Sequence[Row]
+    total: int
+    number: int
+    per: int
+
+    @property
+    def last(self) -> int:
+        """The number of the last page."""
+        return max(1, -(-self.total // self.per))
+
+
+@dataclass(frozen=True)
+class MailboxSearch:
+    """What to look for; unknown values were replaced by these defaults."""
+
+    q: str = ""
+    domain: str = ""
+    state: MailboxState = ""
+    sort: Sort = "email"
+    page: int = 1
+    per: int = 25
+
+
+_ORDERS: dict[str, InstrumentedAttribute[Any]] = {
+    "email": Mailbox.email,
+    "quota": Mailbox.quota_mb,
+    "changed": Mailbox.updated_at,
+}
+
+
+def mailboxes(caller: Caller, search: MailboxSearch) -> Page[Mailbox]:
+    """The project's mailboxes that match, without those of domains whose e-mail is off."""
+    domains = select(Domain.id).where(Domain.project_id == caller.project_id, Domain.email_enabled)
+    if search.domain:
+        domains = domains.where(Domain.name == search.domain)
+    conditions = [Mailbox.domain_id.in_(domains), *_state(search.state)]
+    if search.q:
+        conditions.append(Mailbox.email.contains(search.q.lower(), autoescape=True))
+    total = db.session.scalar(select(func.count()).select_from(Mailbox).where(*conditions)) or 0
+    number = min(search.page, max(1, -(-total // search.per)))
+    column = _ORDERS[search.sort.removeprefix("-")]
+    order = column.desc() if search.sort.startswith("-") else column.asc()
+    rows = db.session.scalars(
+        select(Mailbox)
+        .where(*conditions)
+        .order_by(order, Mailbox.email)
+        .limit(search.per)
+        .offset((number - 1) * search.per)
+    ).all()
+    return Page(rows, total, number, search.per)
+
+
+def just_removed(caller: Caller, count: int) -> list[str]:
+    """The addresses the caller removed last, so many of them, as far as they still are removed."""
+    last = (
+        select(AuditEntry.object)
+        .where(
+            AuditEntry.actor == caller.actor,
+            AuditEntry.project_id == caller.project_id,
+            AuditEntry.action == "remove-user",
+        )
+        .order_by(AuditEntry.id.desc())
+        .limit(count)
+    )
+    return list(
+        db.session.scalars(
+            select(Mailbox.email)
+            .join(Domain)
+            .where(
+                Mailbox.email.in_(last),
+                Mailbox.purge_at.is_not(None),
+                Domain.project_id == caller.project_id,
+            )
+            .order_by(Mailbox.email)
+        )
+    )
+
+
+def _state(state: MailboxState) -> list[ColumnElement[bool]]:
+    """A mailbox is off while it may not sign in or may not receive."""
+    if state == "removed":
+        return [Mailbox.purge_at.is_not(None)]
+    if state == "active":
+        return [Mailbox.purge_at.is_(None), Mailbox.can_login & Mailbox.can_receive]
+    if state == "off":
+        return [Mailbox.purge_at.is_(None), ~(Mailbox.can_login & Mailbox.can_receive)]
+    return [Mailbox.purge_at.is_(None)]
+
+
+@dataclass(frozen=True)
+class DomainRow:
+    """A domain with the counts of its mailboxes and the name of its project."""
+
+    domain: Domain
+    active: int
+    removed: int
+    project: str | None
+
+
+def domains(caller: Caller) -> list[DomainRow]:
+    """All domains linked to the caller's project, e-mail on or off, sorted by name."""
+    return domain_rows(Domain.project_id == caller.project_id)
+
+
+def mail_domains(caller: Caller) -> Sequence[Domain]:
+    """The domains of the caller's project whose e-mail is on, by name; no mailbox is counted."""
+    return db.session.scalars(
+        select(Domain)
+        .where(Domain.project_id == caller.project_id, Domain.email_enabled)
+        .order_by(Domain.name)
+    ).all()
+
+
+def domain(caller: Caller, name: str) -> DomainRow:
+    """One domain of the caller's project, by one query. Raises NotFound."""
+    rows = domain_rows((Domain.name == name) & (Domain.project_id == caller.project_id))
+    if not rows:
+        raise NotFound("DOMAIN_NOT_FOUND", f"{name} is not linked to this project.", field="domain")
+    return rows[0]
+
+
+def first_mailboxes(caller: Caller, domain: Domain, count: int) -> Sequence[Mailbox]:
+    """The first mailboxes of a domain of the caller's project, without the removed ones."""
+    return db.session.scalars(
+        select(Mailbox)
+        .where(Mailbox.domain_id == domain.id, Domain.project_id == caller.project_id)
+        .where(Mailbox.purge_at.is_(None))
+        .join(Domain)
+        .order_by(Mailbox.email)
+        .limit(count)
+    ).all()
+
+
+def mail_nodes(caller: Caller) -> Sequence[Node]:  # noqa: ARG001 - names in the DNS are no secret
+    """The nodes with a public name, as MX records name them."""
+    return db.session.scalars(select(Node).where(Node.host.is_not(None)).order_by(Node.name)).all()
+
+
+def domain_rows(condition: ColumnElement[bool]) -> list[DomainRow]:
+    """The domains of a condition with their counts, sorted by name, by one query."""
+    counts = (
+        select(
+            Mailbox.domain_id,
+            func.count().filter(Mailbox.purge_at.is_(None)).label("active"),
+            func.count().filter(Mailbox.purge_at.is_not(None)).label("removed"),
+        )
+        .where(Mailbox.domain_id.in_(select(Domain.id).where(condition)))
+        .group_by(Mailbox.domain_id)
+        .subquery()
+    )
+    rows = db.session.execute(
+        select(
+            Domain,
+            func.coalesce(counts.c.active, 0),
+            func.coalesce(counts.c.removed, 0),
+            Project.name,
+        )
+        .outerjoin(counts, counts.c.domain_id == Domain.id)
+        .outerjoin(Project, Project.id == Domain.project_id)
+        .where(condition)
+        .order_by(Domain.name)
+    )
+    return [DomainRow(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the first page tells of a project."""
+
+    domains: int
+    enabled: int
+    active: int
+    removed: int
+    off: int
+    quota_mb: int
+    synced_nodes: int
+    reachable_nodes: int
+
+    @property
+    def steps(self) -> dict[str, bool]:
+        """What it takes until mail works, in order, and whether each is done."""
+        return {
+            "domain": self.domains > 0,
+            "email": self.enabled > 0,
+            "mailbox": self.active + self.removed > 0,
+            "node": self.synced_nodes > 0,
+        }
+
+    @property
+    def next_step(self) -> str | None:
+        """The first step that is not done."""
+        return next((step for step, is_done in self.steps.items() if not is_done), None)
+
+
+def overview(caller: Caller) -> Overview:
+    """Counts of the caller's project, by two queries."""
+    linked = Domain.project_id == caller.project_id
+    removed = Mailbox.purge_at.is_not(None)
+    is_off = Mailbox.purge_at.is_(None) & ~(Mailbox.can_login & Mailbox.can_receive)
+    heard = clock.from_now(seconds=-DOWN_SECONDS)
+    synced = select(func.count()).select_from(Node).where(Node.last_sync_at.is_not(None))
+    reachable = synced.where(Node.last_sync_at > heard, ~Node.is_paused)
+    total, enabled, *nodes = db.session.execute(
+        select(
+            func.count(),
+            func.count().filter(Domain.email_enabled),
+            synced.scalar_subquery(),
+            reachable.scalar_subquery(),
+        ).where(linked)
+    ).one()
+    active, gone, off, quota = db.session.execute(
+        select(
+            func.count().filter(~removed),
+            func.count().filter(removed),
+            func.count().filter(is_off),
+            func.coalesce(func.sum(Mailbox.quota_mb).filter(~removed), 0),
+        )
+        .select_from(Mailbox)
+        .where(Mailbox.domain_id.in_(select(Domain.id).where(linked, Domain.email_enabled)))
+    ).one()
+    return Overview(total, enabled, active, gone, off, int(quota), *nodes)
+
+
+def sync(caller: Caller, revision: int) -> Sync:  # noqa: ARG001 - how far is no secret
+    """On how many nodes a revision is live."""
+    return sync_of(db.session(), revision)
+
+
+def token(caller: Caller, token_id: int) -> Token | None:
+    """One token of the caller's project."""
+    found: Token | None = db.session.scalar(
+        select(Token).where(Token.id == token_id, Token.project_id == caller.project_id)
+    )
+    return found
+
+
+def tokens(caller: Caller) -> Sequence[Token]:
+    """The tokens of the caller's project, the usable ones first."""
+    return db.session.scalars(
+        select(Token)
+        .where(Token.project_id == caller.project_id)
+        .order_by(Token.revoked_at.is_not(None), Token.created_at.desc(), Token.id.desc())
+    ).all()
+
+
+def projects(caller: Caller) -> Sequence[Project]:
+    """The projects the caller can choose from, by name."""
+    query = select(Project).order_by(Project.name, Project.id)
+    if caller.projects is not None:
+        query = query.where(Project.id.in_(caller.projects))
+    return db.session.scalars(query).all()
+
+
+def nodes_down(caller: Caller) -> int:
+    """How many nodes are down, for the title of admins' pages."""
+    if not caller.is_admin:
+        raise Forbidden("Only an admin can see this.")
+    return sum(node.state == "down" for node in db.session.scalars(select(Node)))

@@ -1,0 +1,286 @@
+"""What admins' pages show: every node, domain, person and project, and who did what.
+
+These change nothing and are not offered to programs; nobody but an admin reaches them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Select, func, select
+
+from ..addresses import parse_contact, parse_domain
+from ..caller import Caller
+from ..errors import Forbidden, Invalid, NotFound
+from ..extensions import db
+from ..fields import MAX_ID
+from ..models import (
+    AuditEntry,
+    Domain,
+    Feed,
+    Mailbox,
+    Membership,
+    Node,
+    Person,
+    Project,
+    SyncKey,
+)
+from .browse import DomainRow, Page, domain_rows
+
+EXPORT_CHUNK = 1000  # rows of the audit log that are held in memory at a time
+
+LinkState = Literal["", "on", "off", "unlinked"]
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """A node, how many changes it is behind (None: not told yet), and its keys, newest first."""
+
+    node: Node
+    behind: int | None
+    keys: Sequence[SyncKey] = ()
+
+
+def nodes(caller: Caller) -> list[NodeRow]:
+    """All nodes with their lag."""
+    _refuse_all_but_admins(caller)
+    feed = db.session.scalars(select(Feed)).one()
+    return [
+        NodeRow(node, _behind(node, feed))
+        for node in db.session.scalars(select(Node).order_by(Node.name))
+    ]
+
+
+def node(caller: Caller, name: str) -> NodeRow:
+    """One node with its keys. Raises NotFound."""
+    _refuse_all_but_admins(caller)
+    found = db.session.scalar(select(Node).where(Node.name == name))
+    if found is None:
+        raise NotFound("NODE_NOT_FOUND", "There is no such node.")
+    feed = db.session.scalars(select(Feed)).one()
+    keys = db.session.scalars(
+        select(SyncKey).where(SyncKey.node_id == found.id).order_by(SyncKey.id.desc())
+    ).all()
+    return NodeRow(found, _behind(found, feed), keys)
+
+
+def _behind(node: Node, feed: Feed) -> int | None:
+    if node.applied_revision is None or node.applied_epoch != feed.epoch:
+        return None
+    return max(0, feed.revision - node.applied_revision)
+
+
+@dataclass(frozen=True)
+class DomainSearch:
+    """Which domains to show; unknown values were replaced by these defaults."""
+
+    q: str = ""
+    state: LinkState = ""
+    page: int = 1
+    per: int = 50
+
+
+def domains(caller: Caller, search: DomainSearch) -> Page[DomainRow]:
+    """The domains of all projects, and of none, that match."""
+    _refuse_all_but_admins(caller)
+    conditions = _linked(search.state)
+    if search.q:
+        conditions.append(Domain.name.contains(_in_ascii(search.q), autoescape=True))
+    total = db.session.scalar(select(func.count()).select_from(Domain).where(*conditions)) or 0
+    number = min(search.page, max(1, -(-total // search.per)))
+    chosen = (
+        select(Domain.id)
+        .where(*conditions)
+        .order_by(Domain.name)
+        .limit(search.per)
+        .offset((number - 1) * search.per)
+    )
+    ids = db.session.scalars(chosen).all()
+    return Page(domain_rows(Domain.id.in_(ids)), total, number, search.per)
+
+
+def _in_ascii(text: str) -> str:
+    """How a typed name is stored; a part of one is looked for as it is."""
+    try:
+        return parse_domain(text)
+    except Invalid:
+        return text.lower()
+
+
+def _linked(state: LinkState) -> list[ColumnElement[bool]]:
+    if state == "unlinked":
+        return [Domain.project_id.is_(None)]
+    if state:
+        return [Domain.email_enabled == (state == "on")]
+    return []
+
+
+def domain(caller: Caller, name: str) -> DomainRow:
+    """One domain of whatever project. Raises NotFound."""
+    _refuse_all_but_admins(caller)
+    try:
+        rows = domain_rows(Domain.name == parse_domain(name))
+    except Invalid:
+        rows = []
+    if not rows:
+        raise NotFound("DOMAIN_NOT_FOUND", "There is no such domain.")
+    return rows[0]
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """A person and the projects they belong to."""
+
+    person: Person
+    projects: list[Project]
+
+
+def people(caller: Caller) -> list[PersonRow]:
+    """Everybody who can sign in."""
+    _refuse_all_but_admins(caller)
+    return _with_projects(db.session.scalars(select(Person).order_by(Person.email)).all())
+
+
+def person(caller: Caller, email: str) -> PersonRow:
+    """One person. Raises NotFound."""
+    _refuse_all_but_admins(caller)
+    try:
+        known = select(Person).where(Person.email == parse_contact(email))
+    except Invalid:
+        known = select(Person).where(Person.id.is_(None))
+    rows = _with_projects(db.session.scalars(known).all())
+    if not rows:
+        raise NotFound("PERSON_NOT_FOUND", "There is no such person.")
+    return rows[0]
+
+
+def _with_projects(people: Sequence[Person]) -> list[PersonRow]:
+    belongs: dict[int, list[Project]] = {}
+    query = select(Membership.person_id, Project).join(Project).order_by(Project.name)
+    if len(people) == 1:
+        query = query.where(Membership.person_id == people[0].id)
+    for person_id, project in db.session.execute(query):
+        belongs.setdefault(person_id, []).append(project)
+    return [PersonRow(person, belongs.get(person.id, [])) for person in people]
+
+
+@dataclass(frozen=True)
+class ProjectRow:
+    """A project with how much it holds."""
+
+    project: Project
+    people: int
+    domains: int
+    mailboxes: int
+
+
+def projects(caller: Caller) -> list[ProjectRow]:
+    """All projects with their counts, by one query."""
+    _refuse_all_but_admins(caller)
+    rows = db.session.execute(
+        select(
+            Project,
+            _count(Membership).where(Membership.project_id == Project.id).scalar_subquery(),
+            _count(Domain).where(Domain.project_id == Project.id).scalar_subquery(),
+            _count(Mailbox)
+            .join(Domain)
+            .where(Domain.project_id == Project.id, Mailbox.purge_at.is_(None))
+            .scalar_subquery(),
+        ).order_by(Project.name, Project.id)
+    )
+    return [ProjectRow(*row) for row in rows]
+
+
+def _count(model: type) -> Select[int]:
+    return select(func.count()).select_from(model)
+
+
+@dataclass(frozen=True)
+class WholeProject:
+    """A project with its people and its domains."""
+
+    project: Project
+    people: Sequence[Person]
+    domains: list[DomainRow]
+
+
+def project(caller: Caller, project_id: int) -> WholeProject:
+    """One project. Raises NotFound."""
+    _refuse_all_but_admins(caller)
+    found = db.session.get(Project, project_id) if project_id <= MAX_ID else None
+    if found is None:
+        raise NotFound("PROJECT_NOT_FOUND", "There is no such project.")
+    members = db.session.scalars(
+        select(Person)
+        .join(Membership)
+        .where(Membership.project_id == project_id)
+        .order_by(Person.email)
+    ).all()
+    return WholeProject(found, members, domain_rows(Domain.project_id == project_id))
+
+
+@dataclass(frozen=True)
+class AuditSearch:
+    """Which entries of the audit log to show."""
+
+    q: str = ""
+    action: str = ""
+    page: int = 1
+    per: int = 50
+
+
+def audit(caller: Caller, search: AuditSearch) -> Page[AuditEntry]:
+    """The audit log, newest first."""
+    _refuse_all_but_admins(caller)
+    conditions = _matching(search)
+    total = db.session.scalar(select(func.count()).select_from(AuditEntry).where(*conditions)) or 0
+    number = min(search.page, max(1, -(-total // search.per)))
+    rows = db.session.scalars(
+        select(AuditEntry)
+        .where(*conditions)
+        .order_by(AuditEntry.id.desc())
+        .limit(search.per)
+        .offset((number - 1) * search.per)
+    ).all()
+    return Page(rows, total, number, search.per)
+
+
+def whole_audit(caller: Caller, search: AuditSearch) -> Iterator[AuditEntry]:
+    """All entries that match, newest first, read as they are used."""
+    _refuse_all_but_admins(caller)
+    return _in_chunks(_matching(search))
+
+
+def _in_chunks(conditions: list[ColumnElement[bool]]) -> Iterator[AuditEntry]:
+    query = select(AuditEntry).where(*conditions).order_by(AuditEntry.id.desc())
+    rows = db.session.scalars(query.limit(EXPORT_CHUNK)).all()
+    while rows:
+        yield from rows
+        last = rows[-1].id
+        db.session.expunge_all()
+        rows = db.session.scalars(query.where(AuditEntry.id < last).limit(EXPORT_CHUNK)).all()
+
+
+def audit_actions(caller: Caller) -> Sequence[str]:
+    """What has ever been done, to choose from."""
+    _refuse_all_but_admins(caller)
+    query = select(AuditEntry.action).distinct().order_by(AuditEntry.action)
+    return db.session.scalars(query).all()
+
+
+def _matching(search: AuditSearch) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if search.action:
+        conditions.append(AuditEntry.action == search.action)
+    if search.q:
+        texts = (AuditEntry.object, AuditEntry.actor, AuditEntry.address)
+        found = [text.icontains(search.q, autoescape=True) for text in texts]
+        conditions.append(found[0] | found[1] | found[2])
+    return conditions
+
+
+def _refuse_all_but_admins(caller: Caller) -> None:
+    if not caller.is_admin:
+        raise Forbidden("Only an admin can see this.")

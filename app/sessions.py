@@ -1,0 +1,158 @@
+"""Signing in and out: the one place that makes a session, and what a session is worth.
+
+The cookie holds a random credential, the database its digest and everything else. So signing out,
+a new password and disabling somebody end sessions at once, wherever the cookie was copied to.
+Unknown accounts take as long to refuse as wrong passwords, and get the same answer.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cache
+
+from . import clock
+from .addresses import parse_contact
+from .caller import Caller
+from .credentials import SESSION, digest, is_well_formed, make
+from .database import write_transaction
+from .errors import Busy, Invalid, OperationError
+from .extensions import db, settings
+from .models import AuditEntry, Feed, Membership, Person, WebSession
+from .passwords import NewPassword, matches
+from .throttle import give_back_sign_in, take_sign_in
+
+IDLE_SECONDS = 30 * 60
+ABSOLUTE_SECONDS = 12 * 3600
+SEEN_SECONDS = 60  # how exactly the last use of a session is known
+
+
+class WrongPassword(OperationError):
+    """The address or the password is wrong; which of the two is never told."""
+
+    type = "unauthorized"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__("WRONG_PASSWORD", "The address or the password is wrong.")
+
+
+def sign_in(email: str, password: str, *, address: str, user_agent: str) -> str:
+    """Begin a session; the credential for its cookie. Raises WrongPassword, TooMany or Busy."""
+    typed = _typed(email)
+    take_sign_in(typed, address)
+    person = db.session.scalar(db.select(Person).where(Person.email == typed))
+    stored = person.password_hash if person else None
+    is_right = matches(password, stored or _dummy_hash(settings.person_bcrypt_cost))
+    if person is None or stored is None or person.disabled_at or not is_right:
+        _record(f"person {typed}"[:200], "sign-in refused", address)
+        raise WrongPassword
+    person_id = person.id
+    give_back_sign_in(typed, address)
+    return _begin(person_id, typed, address, user_agent)
+
+
+def begin_for(person: Person, *, address: str, user_agent: str) -> str:
+    """Begin a session for somebody who has just proven who they are by a one-time link."""
+    return _begin(person.id, person.email, address, user_agent)
+
+
+def by_link(person: Person) -> Caller:
+    """The caller somebody is who holds a one-time link, and nothing else yet."""
+    return Caller(actor=f"person {person.email}", person_id=person.id)
+
+
+def find(credential: str) -> WebSession | None:
+    """The session of a cookie; None when it has ended or its person is disabled."""
+    if not is_well_formed(credential, SESSION):
+        return None
+    row = db.session.execute(
+        db.select(WebSession, Person.disabled_at)
+        .join(Person, Person.id == WebSession.person_id)
+        .where(WebSession.digest == digest(credential))
+    ).first()
+    if row is None or row.disabled_at or _has_ended(row.WebSession):
+        return None
+    found: WebSession = row.WebSession
+    _note_use(found)
+    return found
+
+
+def of_person(person_id: int) -> list[WebSession]:
+    """The sessions somebody has now, the last used first."""
+    query = db.select(WebSession).where(WebSession.person_id == person_id)
+    rows = db.session.scalars(query.order_by(WebSession.seen_at.desc(), WebSession.id.desc()))
+    return [row for row in rows if not _has_ended(row)]
+
+
+def sign_out(session_id: int) -> None:
+    """End one session, wherever its cookie has got to."""
+    with write_transaction() as session:
+        session.execute(db.delete(WebSession).where(WebSession.id == session_id))
+
+
+def caller_of(person: Person, address: str) -> Caller:
+    """The caller a signed-in person is."""
+    projects = db.session.scalars(
+        db.select(Membership.project_id).where(Membership.person_id == person.id)
+    )
+    return Caller(
+        actor=f"person {person.email}",
+        is_admin=person.is_admin,
+        projects=None if person.is_admin else frozenset(projects),
+        address=address,
+        person_id=person.id,
+    )
+
+
+def _begin(person_id: int, email: str, address: str, user_agent: str) -> str:
+    credential = make(SESSION)
+    with write_transaction() as session:
+        ended = clock.from_now(seconds=-ABSOLUTE_SECONDS)
+        session.execute(db.delete(WebSession).where(WebSession.created_at < ended))
+        session.add(
+            WebSession(
+                digest=digest(credential),
+                person_id=person_id,
+                address=address,
+                user_agent=user_agent[:200],
+            )
+        )
+    _record(f"person {email}", "sign-in", address)
+    return credential
+
+
+def _typed(email: str) -> str:
+    """The address as it would be stored; what cannot be one belongs to nobody."""
+    try:
+        return parse_contact(email.strip())
+    except Invalid:
+        return ""
+
+
+@cache
+def _dummy_hash(cost: int) -> str:
+    return NewPassword("nobody has this password").hash(cost)
+
+
+def _has_ended(found: WebSession) -> bool:
+    is_idle = clock.seconds_since(found.seen_at) > IDLE_SECONDS
+    return is_idle or clock.seconds_since(found.created_at) > ABSOLUTE_SECONDS
+
+
+def _note_use(found: WebSession) -> None:
+    if 0 <= clock.seconds_since(found.seen_at) < SEEN_SECONDS:
+        return
+    query = db.update(WebSession).where(WebSession.id == found.id).values(seen_at=clock.now())
+    # A database that cannot be written now is no reason to refuse a page.
+    with suppress(Busy), write_transaction(is_lasting=False) as session:
+        session.execute(query)
+
+
+def _record(actor: str, action: str, address: str) -> None:
+    with write_transaction() as session:
+        revision = session.scalars(db.select(Feed.revision)).one()
+        session.add(
+            AuditEntry(
+                actor=actor, address=address, action=action, object="", given="", revision=revision
+            )
+        )

@@ -1,0 +1,70 @@
+"""FACE: the dashboard, in HTML, for customers and admins. One file a noun; `set_up` wires them.
+
+Every view says who may see it with `@access(…)`; one that does not, does not answer.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from ..config import Settings
+from ..extensions import csrf, login_manager
+from . import (
+    account,
+    admin_audit,
+    admin_domains,
+    admin_nodes,
+    admin_people,
+    admin_projects,
+    auth,
+    docs,
+    domains,
+    mailboxes,
+    overview,
+    tokens,
+)
+from .access import find_visitor, require_access, send_to_sign_in
+from .files import compress
+from .pages import answer_error, finish, offer_to_templates
+
+BLUEPRINTS = (
+    auth.bp,
+    overview.bp,
+    domains.bp,
+    mailboxes.bp,
+    tokens.bp,
+    account.bp,
+    docs.bp,
+    admin_nodes.bp,
+    admin_domains.bp,
+    admin_projects.bp,
+    admin_people.bp,
+    admin_audit.bp,
+)
+
+for _blueprint in BLUEPRINTS:  # once, however many applications they are registered with
+    _blueprint.before_request(require_access)
+    _blueprint.after_request(finish)
+    _blueprint.register_error_handler(Exception, answer_error)
+
+
+def set_up(app: Flask, config: Settings) -> None:
+    """Register the pages and what they share."""
+    is_https = config.is_public_over_https
+    app.config.update(
+        SESSION_COOKIE_NAME="__Host-mailcote" if is_https else "mailcote",
+        SESSION_COOKIE_SECURE=is_https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,  # a page may stay open for hours; the token ends with the session
+        SEND_FILE_MAX_AGE_DEFAULT=365 * 24 * 3600,  # addresses of files change with their content
+    )
+    csrf.init_app(app)
+    login_manager.init_app(app)
+    login_manager.session_protection = None  # sessions are kept, and ended, in the database
+    login_manager.user_loader(find_visitor)
+    login_manager.unauthorized_handler(send_to_sign_in)
+    offer_to_templates(app)
+    compress(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)

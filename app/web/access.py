@@ -1,0 +1,135 @@
+"""Who is looking, and whether this page is for them.
+
+A view without an access rule answers nobody: forgetting one fails closed, and a test finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from flask import (
+    Response,
+    abort,
+    current_app,
+    g,
+    make_response,
+    redirect,
+    request,
+    session,
+    url_for,
+)
+from flask_login import UserMixin, current_user
+
+from .. import sessions
+from ..caller import Caller
+from ..errors import NotFound
+from ..extensions import db, login_manager
+from ..models import Person, Project, WebSession
+from ..network import client_address
+from ..operations import browse
+
+Rule = Literal["everyone", "person", "admin"]
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
+    """A person signed in at this browser."""
+
+    def __init__(self, person: Person, web_session: WebSession, credential: str) -> None:
+        self.person = person
+        self.web_session = web_session
+        self.credential = credential
+
+    def get_id(self) -> str:
+        """What Flask-Login keeps in the cookie: the session's credential, not the person's id."""
+        return self.credential
+
+
+def access(rule: Rule) -> Callable[[View], View]:
+    """Say who may see a view."""
+
+    def mark(view: View) -> View:
+        view.access = rule  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def require_access() -> Any:
+    """Before each view: let in whom its rule lets in, and set `g.caller`."""
+    view = current_app.view_functions[request.endpoint or ""]
+    rule: Rule | None = getattr(view, "access", None)
+    if rule is None:
+        raise RuntimeError(f"{request.endpoint} does not say who may see it")
+    g.caller = None
+    if current_user.is_authenticated:
+        g.caller = _in_chosen_project(
+            sessions.caller_of(current_user.person, client_address(request))
+        )
+    if rule == "everyone":
+        return None
+    if g.caller is None:
+        return login_manager.unauthorized()
+    if rule == "admin" and not g.caller.is_admin:
+        abort(403)
+    return None
+
+
+def find_visitor(credential: str) -> Visitor | None:
+    """Who a cookie belongs to; None once its session has ended."""
+    found = sessions.find(credential)
+    person = db.session.get(Person, found.person_id) if found else None
+    return Visitor(person, found, credential) if person and found else None
+
+
+def send_to_sign_in() -> Response:
+    """To the sign-in page, and from there back to where somebody was."""
+    if "HX-Request" in request.headers:
+        # fetch would follow a redirect and put the sign-in page into a table.
+        target = _path_of(request.headers.get("HX-Current-URL", ""))
+        response = make_response("", 401)
+        response.headers["HX-Redirect"] = url_for("auth.sign_in", next=target, expired=1)
+        return response
+    target = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    back = None if target == "/" else target
+    return make_response(redirect(url_for("auth.sign_in", next=back), 303))
+
+
+def _path_of(address: str) -> str:
+    try:
+        return urlsplit(address).path or "/"
+    except ValueError:
+        return "/"
+
+
+def safe_target(target: str | None) -> str:
+    """Where to go after signing in: a path of ours, never another site (`//evil`, `/\\evil`)."""
+    is_ours = (
+        target is not None
+        and target.startswith("/")
+        and not target.startswith("//")
+        and target.isprintable()
+        and "\\" not in target
+    )
+    return target if is_ours and target else "/"
+
+
+def _in_chosen_project(caller: Caller) -> Caller:
+    """The caller in the project of `?project=`, else the remembered one, else the first."""
+    g.projects = browse.projects(caller)
+    for number in (request.args.get("project", ""), str(session.get("project", ""))):
+        if number.isascii() and number.isdigit() and len(number) < 10:
+            try:
+                chosen = caller.in_project(int(number))
+            except NotFound:
+                continue
+            session["project"] = chosen.project_id
+            return chosen
+    return caller.in_project(g.projects[0].id) if g.projects else caller
+
+
+def project_of(caller: Caller) -> Project | None:
+    """The project a caller acts in."""
+    return db.session.get(Project, caller.project_id) if caller.project_id else None

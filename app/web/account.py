@@ -1,0 +1,89 @@
+"""One's own account: password, sessions, and how the pages look."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, current_app, request
+from flask_login import current_user
+
+from .. import sessions
+from ..errors import OperationError
+from ..operations import OPERATIONS
+from .access import access
+from .browsers import in_words
+from .forms import OwnPasswordForm
+from .pages import THEMES, go, me, render
+
+bp = Blueprint("account", __name__, url_prefix="/account")
+
+YEAR = 365 * 24 * 3600
+
+
+@bp.get("")
+@access("person")
+def index() -> Response:
+    """Who one is, and what can be changed of it."""
+    return _page(OwnPasswordForm(formdata=None))
+
+
+@bp.post("/password")
+@access("person")
+def edit_password() -> Response:
+    """Change the own password; it ends all other sessions."""
+    form = OwnPasswordForm()
+    try:
+        OPERATIONS["change-own-password"](
+            me(),
+            present=form.present.data or "",
+            password=form.password.data or "",
+            keep=current_user.web_session.id,
+        )
+    except OperationError as error:
+        form.refuse(error)
+        return _page(form, status=error.status)
+    return go("account.index", said="Your password is changed. All other sessions are ended.")
+
+
+@bp.post("/sessions/<int:session_id>/end")
+@access("person")
+def end_session(session_id: int) -> Response:
+    """End one of the other sessions."""
+    OPERATIONS["end-session"](me(), session_id=session_id)
+    return go("account.index", said="The session is ended.")
+
+
+@bp.post("/sessions/end-others")
+@access("person")
+def end_others() -> Response:
+    """End all sessions but this one."""
+    OPERATIONS["end-other-sessions"](me(), keep=current_user.web_session.id)
+    return go("account.index", said="All other sessions are ended.")
+
+
+@bp.post("/theme")
+@access("person")
+def choose_theme() -> Response:
+    """Keep the chosen theme in a cookie; without one the device decides."""
+    chosen = request.form.get("theme", "")
+    if chosen not in THEMES:
+        abort(400)
+    response = go("account.index")
+    response.set_cookie(
+        "theme",
+        chosen,
+        max_age=YEAR if chosen else 0,
+        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _page(form: OwnPasswordForm, status: int = 200) -> Response:
+    return render(
+        "account/index.html",
+        status=status,
+        form=form,
+        here=current_user.web_session.id,
+        web_sessions=sessions.of_person(current_user.person.id),
+        in_words=in_words,
+    )

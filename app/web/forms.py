@@ -1,0 +1,185 @@
+"""Forms know the shape of their fields; what is allowed, the operations know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    Field,
+    HiddenField,
+    PasswordField,
+    SelectChoice,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+)
+
+from ..errors import OperationError
+
+
+def _trimmed(text: str | None) -> str:
+    """What people type has white space around it; programs are told to leave it out."""
+    return (text or "").strip()
+
+
+class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
+    """A form that can show an operation's refusal at the field it is about."""
+
+    problems: list[str]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.problems = []
+
+    def refuse(self, error: OperationError) -> None:
+        """Show why the operation refused: at its field, else above the form."""
+        sentence = error.message if not error.recovery else f"{error.message} {error.recovery}"
+        field: Field | None = self._fields.get(error.field or "")
+        if field is None or isinstance(field, HiddenField):
+            self.problems.append(sentence)
+        else:
+            field.errors = [*field.errors, error.message]
+
+    @property
+    def wrong_fields(self) -> list[Field]:
+        """The fields to mend, in the order of the page."""
+        return [field for field in self if field.errors]
+
+
+class SignInForm(Form):
+    """Who, and the proof."""
+
+    email = StringField("E-mail address", filters=[_trimmed])
+    password = PasswordField("Password")
+    next = HiddenField()
+
+
+class MailboxForm(Form):
+    """A new mailbox."""
+
+    local_part = StringField("Address", filters=[_trimmed])
+    domain = SelectField("Domain", choices=[], validate_choice=False)
+    password = StringField("Password")
+    quota_mb = StringField("Storage in MB", filters=[_trimmed])
+
+
+class PasswordForm(Form):
+    """Another password for a mailbox."""
+
+    password = StringField("New password")
+
+
+class MailboxSettingsForm(Form):
+    """What can be changed of a mailbox."""
+
+    quota_mb = StringField("Storage in MB", filters=[_trimmed])
+    can_login = BooleanField("May sign in")
+    can_receive = BooleanField("May receive mail")
+
+
+class ConfirmForm(Form):
+    """The address, typed to confirm what cannot be undone."""
+
+    typed = StringField("Type the address to confirm", filters=[_trimmed])
+
+
+class DomainForm(Form):
+    """A domain's name."""
+
+    domain = StringField("Domain name", filters=[_trimmed])
+
+
+class TokenForm(Form):
+    """A new token."""
+
+    name = StringField("Name", filters=[_trimmed])
+    scope = SelectField(
+        "May",
+        choices=[SelectChoice("write", "read and change"), SelectChoice("read", "only read")],
+        default="write",
+    )
+    days = SelectField(
+        "Ends",
+        choices=[
+            SelectChoice("30", "in 30 days"),
+            SelectChoice("90", "in 90 days"),
+            SelectChoice("365", "in a year"),
+            SelectChoice("", "never"),
+        ],
+        default="90",
+        validate_choice=False,
+    )
+
+
+class OwnPasswordForm(Form):
+    """A person's own new password, and the present one."""
+
+    present = PasswordField("Present password")
+    password = PasswordField("New password")
+
+
+class WelcomeForm(Form):
+    """The password of somebody who comes by the one-time link."""
+
+    password = PasswordField("Choose a password")
+
+
+class NodeForm(Form):
+    """A new node."""
+
+    name = StringField("Name", filters=[_trimmed])
+    ip_address = StringField("Address or network", filters=[_trimmed])
+
+
+class RotateForm(Form):
+    """For how long the present key of a node goes on working."""
+
+    overlap_hours = StringField("The present key stops working", default="24")
+
+
+class ConfirmNodeForm(Form):
+    """A node's name, typed to confirm that it goes."""
+
+    typed = StringField("Type the name to confirm", filters=[_trimmed])
+
+
+class AdminDomainForm(Form):
+    """A domain, with or without a project."""
+
+    domain = StringField("Domain name", filters=[_trimmed])
+    project_id = SelectField("Project", choices=[], validate_choice=False)
+
+
+class AssignForm(Form):
+    """The project a domain is to be in."""
+
+    project_id = SelectField("Project", choices=[], validate_choice=False)
+
+
+class ConfirmDomainForm(Form):
+    """A domain's name, typed to confirm that it goes."""
+
+    typed = StringField("Type the domain to confirm", filters=[_trimmed])
+
+
+class ProjectForm(Form):
+    """A new project."""
+
+    name = StringField("Name", filters=[_trimmed])
+
+
+class PersonForm(Form):
+    """Somebody who is let in."""
+
+    email = StringField("E-mail address", filters=[_trimmed])
+    projects = SelectMultipleField("Projects", choices=[], validate_choice=False)
+    is_admin = BooleanField("Admin: may see and change everything")
+
+
+class PersonSettingsForm(Form):
+    """What somebody may do."""
+
+    projects = SelectMultipleField("Projects", choices=[], validate_choice=False)
+    is_admin = BooleanField("Admin: may see and change everything")

@@ -1,0 +1,300 @@
+"""Mailboxes: the list, a new one, one of them, and what can be done to it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from flask import Blueprint, Response, abort, flash, request, url_for
+
+from ..addresses import parse_address
+from ..errors import Invalid, NotFound, OperationError
+from ..extensions import settings
+from ..models import Mailbox
+from ..operations import OPERATIONS, browse
+from ..operations.browse import MailboxSearch, MailboxState, Sort
+from ..passwords import generate
+from .access import access
+from .forms import ConfirmForm, MailboxForm, MailboxSettingsForm, PasswordForm
+from .pages import go, my_project, render, shown_once
+from .searches import text_of
+
+bp = Blueprint("mailboxes", __name__, url_prefix="/mailboxes")
+
+QUOTAS = (512, 1024, 2048, 5120, 10240)
+PAGE_SIZES = (25, 50, 100)
+
+
+@bp.get("")
+@access("person")
+def index() -> Response:
+    """The list, filtered, sorted and in pages, all of it in the address."""
+    search = _search()
+    undo = min(_whole(request.args.get("undo", ""), 0), max(PAGE_SIZES))
+    return render(
+        "mailboxes/index.html",
+        part="mailboxes/_list.html",
+        page=browse.mailboxes(my_project(), search),
+        search=search,
+        domains=browse.mail_domains(my_project()),
+        removed=browse.just_removed(my_project(), undo) if undo else [],
+    )
+
+
+@bp.get("/new")
+@access("person")
+def new() -> Response:
+    """The form for a new mailbox, a generated password in it."""
+    form = MailboxForm(
+        data={
+            "password": generate(),
+            "quota_mb": "1024",
+            "domain": request.args.get("domain", ""),
+            "local_part": request.args.get("local_part", ""),
+        }
+    )
+    return _new_page(form)
+
+
+@bp.post("/new")
+@access("person")
+def add() -> Response:
+    """Make it, and show once what its owner needs."""
+    form = MailboxForm()
+    email = f"{form.local_part.data or ''}@{form.domain.data or ''}"
+    try:
+        made = OPERATIONS["add-user"](
+            my_project(),
+            email=email,
+            password=form.password.data or "",
+            quota_mb=_number(form.quota_mb.data),
+        )
+    except OperationError as error:
+        if error.field == "email":
+            error.field = "local_part"
+        form.refuse(error)
+        return _new_page(form, status=error.status)
+    page = render(
+        "mailboxes/added.html",
+        mailbox=made.mailbox,
+        password=form.password.data,
+        sync=made.sync,
+        mail_host=settings.mail_host,
+    )
+    return shown_once(page)
+
+
+@bp.get("/<email>")
+@access("person")
+def show(email: str) -> Response:
+    """One mailbox: its state, settings, and what can be done."""
+    return _page(_find(email))
+
+
+@bp.post("/<email>/settings")
+@access("person")
+def edit(email: str) -> Response:
+    """Change storage, signing in and receiving."""
+    form = MailboxSettingsForm()
+    try:
+        OPERATIONS["update-user"](
+            my_project(),
+            email=email,
+            quota_mb=_number(form.quota_mb.data),
+            can_login=bool(form.can_login.data),
+            can_receive=bool(form.can_receive.data),
+        )
+    except OperationError as error:
+        form.refuse(error)
+        return _page(_find(email), status=error.status, settings_form=form)
+    return go("mailboxes.show", email=email, said="Saved.")
+
+
+@bp.post("/<email>/password")
+@access("person")
+def edit_password(email: str) -> Response:
+    """Set another password, and show once what its owner needs."""
+    form = PasswordForm()
+    try:
+        made = OPERATIONS["update-password"](
+            my_project(), email=email, password=form.password.data or ""
+        )
+    except OperationError as error:
+        form.refuse(error)
+        return _page(_find(email), status=error.status, password_form=form)
+    page = render(
+        "mailboxes/added.html",
+        mailbox=made.mailbox,
+        password=form.password.data,
+        sync=made.sync,
+        mail_host=settings.mail_host,
+        is_renewed=True,
+    )
+    return shown_once(page)
+
+
+@bp.post("/<email>/remove")
+@access("person")
+def remove(email: str) -> Response:
+    """Remove it; it can be restored until its purge date."""
+    OPERATIONS["remove-user"](my_project(), email=email)
+    return go("mailboxes.index", undo=1)
+
+
+@bp.post("/<email>/restore")
+@access("person")
+def restore(email: str) -> Response:
+    """Bring it back."""
+    OPERATIONS["restore-user"](my_project(), email=email)
+    return go("mailboxes.show", email=email, said=f"{email} is back, with its mail.")
+
+
+@bp.get("/<email>/delete")
+@access("person")
+def confirm_delete(email: str) -> Response:
+    """Ask for the address before it is gone for good."""
+    return render(
+        "mailboxes/delete.html",
+        part="mailboxes/_delete.html",
+        mailbox=_find(email),
+        form=ConfirmForm(),
+    )
+
+
+@bp.post("/<email>/delete")
+@access("person")
+def delete(email: str) -> Response:
+    """Let it go for good, if the address was typed."""
+    mailbox, form = _find(email), ConfirmForm()
+    if (form.typed.data or "").lower() != mailbox.email:
+        form.refuse(Invalid(f"Type {mailbox.email} to confirm.", field="typed"))
+        return render(
+            "mailboxes/delete.html",
+            part="mailboxes/_delete.html",
+            status=422,
+            mailbox=mailbox,
+            form=form,
+        )
+    OPERATIONS["remove-user"](my_project(), email=mailbox.email, hard_delete=True)
+    return go("mailboxes.index", said=f"{mailbox.email} and its mail are gone for good.")
+
+
+@bp.post("/several")
+@access("person")
+def change_several() -> Response:
+    """Do one thing to all the mailboxes that were picked."""
+    verbs: dict[str, tuple[str, dict[str, Any], str]] = {
+        "off": ("update-user", {"can_login": False, "can_receive": False}, "turned off"),
+        "on": ("update-user", {"can_login": True, "can_receive": True}, "turned on"),
+        "remove": ("remove-user", {}, "removed"),
+        "restore": ("restore-user", {}, "restored"),
+    }
+    if request.form.get("action") not in verbs:
+        abort(400)
+    name, values, done = verbs[request.form["action"]]
+    emails = request.form.getlist("email")[: max(PAGE_SIZES)]
+    changed = 0
+    for email in emails:
+        try:
+            OPERATIONS[name](my_project(), email=email, **values)
+            changed += 1
+        except OperationError as error:
+            flash(f"{email}: {error.message}")
+    undo = changed if name == "remove-user" and changed else None
+    said = None if undo else _several(changed, done)
+    return go("mailboxes.index", said=said, undo=undo)
+
+
+@bp.get("/<email>/live")
+@access("person")
+def live(email: str) -> Response:
+    """On how many nodes the last change is live; asked again until it is on all."""
+    mailbox = _find(email)
+    sync = browse.sync(my_project(), mailbox.revision)
+    return render("mailboxes/_live.html", mailbox=mailbox, sync=sync)
+
+
+def _several(count: int, done: str) -> str:
+    return f"{count} mailbox{'es' if count != 1 else ''} {done}."
+
+
+def _find(email: str) -> Mailbox:
+    try:
+        return my_project().mailbox(parse_address(email))
+    except OperationError:
+        raise NotFound("MAILBOX_NOT_FOUND", "There is no such mailbox.") from None
+
+
+def _page(
+    mailbox: Mailbox,
+    status: int = 200,
+    settings_form: MailboxSettingsForm | None = None,
+    password_form: PasswordForm | None = None,
+) -> Response:
+    return render(
+        "mailboxes/show.html",
+        status=status,
+        mailbox=mailbox,
+        sync=browse.sync(my_project(), mailbox.revision),
+        settings_form=settings_form or _settings_of(mailbox),
+        password_form=password_form or PasswordForm(formdata=None, data={"password": generate()}),
+        mail_host=settings.mail_host,
+        has_error=status != 200,
+        quotas=QUOTAS,
+    )
+
+
+def _settings_of(mailbox: Mailbox) -> MailboxSettingsForm:
+    return MailboxSettingsForm(
+        formdata=None,
+        data={
+            "quota_mb": str(mailbox.quota_mb),
+            "can_login": mailbox.can_login,
+            "can_receive": mailbox.can_receive,
+        },
+    )
+
+
+def _new_page(form: MailboxForm, status: int = 200) -> Response:
+    domains = browse.mail_domains(my_project())
+    form.domain.choices = [(domain.name, domain.name) for domain in domains]
+    return render("mailboxes/new.html", status=status, form=form, domains=domains, quotas=QUOTAS)
+
+
+def _number(text: str | None) -> object:
+    """A number that was typed; anything else goes on as it is, to be refused with a sentence."""
+    is_number = text is not None and text.isascii() and text.isdigit() and len(text) < 10
+    return int(text or 0) if is_number else text or ""
+
+
+def _search() -> MailboxSearch:
+    """What the address asks for; unknown values fall back to the default."""
+    given = request.args
+    return MailboxSearch(
+        q=text_of(given.get("q", "")),
+        domain=text_of(given.get("domain", "")),
+        state=_one_of(given.get("state", ""), get_args(MailboxState), ""),
+        sort=_one_of(given.get("sort", ""), get_args(Sort), "email"),
+        page=_whole(given.get("page", ""), 1),
+        per=_one_of(_whole(given.get("per", ""), 25), PAGE_SIZES, 25),
+    )
+
+
+def _one_of(value: Any, choices: tuple[Any, ...], default: Any) -> Any:
+    return value if value in choices else default
+
+
+def _whole(text: str, default: int) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) < 7
+    return max(default, int(text)) if is_number else default
+
+
+def page_address(search: MailboxSearch, **changes: object) -> str:
+    """The address of the list with something changed; defaults are left out of it."""
+    values = {**vars(search), **changes}
+    kept = {name: value for name, value in values.items() if value != getattr(MailboxSearch, name)}
+    return url_for("mailboxes.index", **kept)
+
+
+@bp.app_context_processor
+def _offer() -> dict[str, Any]:
+    return {"page_address": page_address}

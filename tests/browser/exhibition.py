@@ -1,0 +1,95 @@
+"""A panel on which every state of every page can be seen. Tests look at it and change nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app import clock, sessions
+from app.demo import example
+from app.extensions import db
+from app.models import Feed, Node, Person, Token
+from tests.browser.panel import PASSWORD, Panel
+
+MANY = 60  # mailboxes, more than two pages
+
+
+@dataclass
+class Exhibition:
+    """Who can be signed in, and what cannot be guessed."""
+
+    people: dict[str, tuple[str, str]] = field(default_factory=dict)  # address and password
+    welcome: str = ""
+
+    def fill(self, panel: Panel, folder: Path) -> None:
+        """Put it all into an empty panel."""
+        with panel.app.app_context():
+            secrets = example.set_up(folder)
+        self.people["anna"] = (example.CUSTOMER, secrets.customer_password)
+        self.people["admin"] = (example.ADMIN, secrets.admin_password)
+        self._bakery(panel)
+        self._studio(panel)
+        self._beginners(panel)
+        self._people(panel)
+        _nodes(panel)
+
+    def _bakery(self, panel: Panel) -> None:
+        panel.run("assign-domain", domain="bäckerei.example", project_id=1)
+        for name in ("website", "old website", "forgotten"):
+            panel.run("add-token", name=name, scope="read", project_id=1, days=30)
+        with panel.app.app_context():
+            tokens = {token.name: token for token in db.session.scalars(db.select(Token))}
+            tokens["old website"].revoked_at = clock.now()
+            tokens["forgotten"].expires_at = clock.from_now(days=-1)
+            tokens["website"].last_used_at = clock.from_now(seconds=-300)
+            db.session.commit()
+            for agent in ("Mozilla/5.0 (iPhone) Version/18.0 Safari/604.1", "curl/8.0"):
+                email, password = self.people["anna"]
+                sessions.sign_in(email, password, address="192.0.2.7", user_agent=agent)
+
+    def _studio(self, panel: Panel) -> None:
+        panel.run("assign-domain", domain="a-rather-long-name-for-a-domain.example", project_id=2)
+        for number in range(MANY):
+            email = f"somebody-{number:02}@{example.STUDIO}"
+            panel.mailbox(2, email, quota_mb=512 + number)
+        panel.run("update-user", project=2, email=email, can_login=False, can_receive=False)
+        self._add(panel, "linde", 1, 2)
+
+    def _beginners(self, panel: Panel) -> None:
+        self._add(panel, "first", panel.project("Nothing yet"))
+        self._add(panel, "second", panel.project("Off", "off.example", enabled=False))
+        self._add(panel, "third", panel.project("On", "on.example"))
+        self._add(panel, "nobody")
+        panel.run("add-domain", domain="unlinked.example")
+        gone = panel.project("Only removed", "gone.example")
+        panel.mailbox(gone, "was@gone.example")
+        panel.run("remove-user", project=gone, email="was@gone.example")
+
+    def _people(self, panel: Panel) -> None:
+        made = panel.run("add-person", email="invited@people.example", projects=[1])
+        self.welcome = made.welcome
+        panel.run("add-person", email="late@people.example", projects=[1])
+        panel.person("disabled", 1)
+        panel.run("update-person", email="disabled@people.example", is_disabled=True)
+        with panel.app.app_context():
+            late = db.select(Person).where(Person.email == "late@people.example")
+            db.session.scalars(late).one().welcome_expires_at = clock.from_now(days=-1)
+            db.session.commit()
+
+    def _add(self, panel: Panel, name: str, *projects: int) -> None:
+        self.people[name] = (panel.person(name, *projects), PASSWORD)
+
+
+def _nodes(panel: Panel) -> None:
+    """One in each state; the demo's own waits for its first sync."""
+    for name, silent in (("mpi01", -3600), ("mpi02", 130), ("mpi03", 7200), ("mpi04", 60)):
+        panel.run("add-node", name=name, ip_address="192.0.2.0/24")
+        with panel.app.app_context():
+            feed = db.session.scalars(db.select(Feed)).one()
+            node = db.session.scalars(db.select(Node).where(Node.name == name)).one()
+            node.last_sync_at = clock.from_now(seconds=-silent)
+            node.applied_epoch, node.applied_revision = feed.epoch, feed.revision - silent % 7
+            node.agent_version = "0.1.0"
+            db.session.commit()
+    panel.run("rotate-node-key", name="mpi02", overlap_hours=24)
+    panel.run("pause-node", name="mpi04")

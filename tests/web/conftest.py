@@ -1,0 +1,144 @@
+"""The dashboard as people use it: signed in, following links, sending forms."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+from werkzeug.test import TestResponse
+
+from app.caller import command_line
+from app.extensions import db
+from app.operations import OPERATIONS
+from tests.conftest import Cast
+
+PEOPLES_PASSWORD = "people's password"
+# A name that breaks out of an attribute and runs, wherever a page forgets to escape it.
+MARKUP = '"><svg onload=1>'
+MAX_QUERIES = 8
+
+_TOKEN = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
+
+
+@dataclass
+class Browser:
+    """Somebody's browser, without JavaScript: it keeps cookies and sends what forms hold."""
+
+    app: Flask
+    client: FlaskClient
+    csrf_token: str = ""
+    queries: list[str] = field(default_factory=list)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        """Open a page; its token goes with the forms that are sent from it."""
+        with self._counting():
+            return self._note(self.client.get(path, **options))
+
+    def part(self, path: str) -> TestResponse:
+        """Ask for a page's part, as htmx does."""
+        return self.get(path, headers={"HX-Request": "true", "HX-Request-Type": "partial"})
+
+    def post(self, path: str, **fields: Any) -> TestResponse:
+        """Send a form from the page before; a redirect is answered as it is."""
+        data = {"csrf_token": self.csrf_token, **fields}
+        with self._counting():
+            return self._note(self.client.post(path, data=data))
+
+    def follow(self, response: TestResponse) -> TestResponse:
+        """Go where a redirect points to."""
+        assert response.status_code == 303, response.text
+        return self.get(response.location)
+
+    def sign_in(self, email: str, password: str = PEOPLES_PASSWORD) -> TestResponse:
+        """Sign in from the sign-in page."""
+        self.get("/sign-in")
+        response = self.post("/sign-in", email=email, password=password, next="/")
+        return self.follow(response)
+
+    def _note(self, response: TestResponse) -> TestResponse:
+        if response.mimetype == "text/html" and (found := _TOKEN.search(response.text)):
+            self.csrf_token = html.unescape(found[1])
+        return response
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        """Keep the SQL statements of the last request in `queries`."""
+        self.queries = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if not statement.upper().startswith(("BEGIN", "PRAGMA", "SAVEPOINT")):
+                self.queries.append(statement)
+
+        with self.app.app_context():
+            engine = db.engine
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def people(app: Flask, cast: Cast) -> Cast:
+    """The cast as people with passwords; nobody@people.example belongs to no project."""
+    with app.app_context():
+        for name, projects in (("alice", [1]), ("bob", [1]), ("charlie", [2]), ("nobody", [])):
+            _add_person(name, projects=projects)
+        _add_person("root", is_admin=True)
+    return cast
+
+
+def _add_person(name: str, **values: Any) -> None:
+    OPERATIONS["add-person"](
+        command_line(), email=f"{name}@people.example", password=PEOPLES_PASSWORD, **values
+    )
+
+
+@pytest.fixture
+def visitor(app: Flask, people: Cast) -> Browser:
+    """A browser in which nobody is signed in."""
+    return Browser(app, app.test_client())
+
+
+def _signed_in(app: Flask, name: str) -> Browser:
+    browser = Browser(app, app.test_client())
+    browser.sign_in(f"{name}@people.example")
+    return browser
+
+
+@pytest.fixture
+def alice(app: Flask, people: Cast) -> Browser:
+    """Alice, customer of project 1."""
+    return _signed_in(app, "alice")
+
+
+@pytest.fixture
+def bob(app: Flask, people: Cast) -> Browser:
+    """Bob, Alice's colleague in project 1."""
+    return _signed_in(app, "bob")
+
+
+@pytest.fixture
+def charlie(app: Flask, people: Cast) -> Browser:
+    """Charlie, customer of project 2, who must see nothing of project 1."""
+    return _signed_in(app, "charlie")
+
+
+@pytest.fixture
+def root(app: Flask, people: Cast) -> Browser:
+    """Root, the admin."""
+    return _signed_in(app, "root")
+
+
+@pytest.fixture
+def nobody(app: Flask, people: Cast) -> Browser:
+    """Somebody who belongs to no project."""
+    return _signed_in(app, "nobody")

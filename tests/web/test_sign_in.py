@@ -1,0 +1,237 @@
+"""Signing in and out: sessions end when they should, and strangers are told nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from app import clock
+from app.caller import command_line
+from app.config import Settings
+from app.extensions import db
+from app.models import AuditEntry, WebSession
+from app.operations import OPERATIONS
+from tests.web.conftest import PEOPLES_PASSWORD, Browser
+
+ALICE = "alice@people.example"
+
+
+def test_it_works(visitor: Browser) -> None:
+    page = visitor.sign_in(ALICE)
+    assert page.status_code == 200
+    assert ALICE in page.text
+
+
+def test_it_leads_back_to_where_somebody_was(visitor: Browser) -> None:
+    asked = visitor.get("/mailboxes?q=info")
+    assert asked.location == "/sign-in?next=/mailboxes?q%3Dinfo"
+    page = visitor.get(asked.location)
+    assert 'name="next" value="/mailboxes?q=info"' in page.text
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//evil.example",
+        "////evil.example",
+        "/\\evil.example",
+        "\\/evil.example",
+        "https://evil.example",
+        "javascript:alert(1)",
+        "evil.example",
+        "/\tevil",
+        "/%0d%0a\r\nx",
+        "",
+    ],
+)
+def test_it_never_leads_to_another_site(visitor: Browser, target: str) -> None:
+    visitor.get("/sign-in")
+    answer = visitor.post("/sign-in", email=ALICE, password=PEOPLES_PASSWORD, next=target)
+    assert answer.location == "/"
+
+
+@pytest.mark.parametrize("email", [ALICE, "stranger@people.example", "no address", "", "x" * 3000])
+def test_it_tells_strangers_nothing(visitor: Browser, email: str) -> None:
+    visitor.get("/sign-in")
+    answer = visitor.post("/sign-in", email=email, password="a wrong password")
+    assert answer.status_code == 422
+    assert "The address or the password is wrong." in answer.text
+    assert "a wrong password" not in answer.text
+
+
+def test_the_answers_for_a_known_and_an_unknown_account_are_alike(visitor: Browser) -> None:
+    def refused(email: str) -> str:
+        visitor.get("/sign-in")
+        page = visitor.post("/sign-in", email=email, password="a wrong password").text
+        return re.sub(r'value="[^"]*"', "", page)
+
+    assert refused(ALICE) == refused("stranger@people.example")
+
+
+@pytest.mark.parametrize(
+    "password", ["x" * 73, "é" * 37, "\0" * 9, "\ud800".encode(errors="replace")]
+)
+def test_a_password_that_cannot_be_is_wrong_and_no_fault(visitor: Browser, password: str) -> None:
+    visitor.get("/sign-in")
+    assert visitor.post("/sign-in", email=ALICE, password=password).status_code == 422
+
+
+def test_the_longer_password_that_begins_alike_is_wrong(app: Flask, visitor: Browser) -> None:
+    with app.app_context():
+        OPERATIONS["add-person"](command_line(), email="long@people.example", password="y" * 72)
+    visitor.get("/sign-in")
+    assert (
+        visitor.post("/sign-in", email="long@people.example", password="y" * 73).status_code == 422
+    )
+
+
+def test_the_cookie_is_new_after_signing_in(visitor: Browser) -> None:
+    visitor.get("/sign-in")
+    before = visitor.client.get_cookie("mailcote")
+    visitor.post("/sign-in", email=ALICE, password=PEOPLES_PASSWORD)
+    after = visitor.client.get_cookie("mailcote")
+    assert before is not None and after is not None and before.value != after.value
+    assert (after.http_only, after.same_site, after.path) == (True, "Lax", "/")
+
+
+def test_a_copied_cookie_is_dead_after_signing_out(app: Flask, alice: Browser) -> None:
+    cookie = alice.client.get_cookie("mailcote")
+    assert cookie is not None
+    assert alice.post("/sign-out").location == "/sign-in"
+    thief = app.test_client()
+    thief.set_cookie("mailcote", cookie.value)
+    assert thief.get("/mailboxes").status_code == 303
+
+
+def test_a_new_password_ends_the_other_sessions(app: Flask, alice: Browser) -> None:
+    other = Browser(app, app.test_client())
+    other.sign_in(ALICE)
+    alice.get("/account")
+    answer = alice.post(
+        "/account/password", present=PEOPLES_PASSWORD, password="another pass phrase"
+    )
+    assert answer.status_code == 303
+    assert alice.get("/mailboxes").status_code == 200
+    assert other.get("/mailboxes").status_code == 303
+
+
+def test_disabling_somebody_ends_their_sessions_at_once(app: Flask, alice: Browser) -> None:
+    with app.app_context():
+        OPERATIONS["update-person"](command_line(), email=ALICE, is_disabled=True)
+    assert alice.get("/mailboxes").status_code == 303
+    alice.get("/sign-in")
+    assert alice.post("/sign-in", email=ALICE, password=PEOPLES_PASSWORD).status_code == 422
+
+
+def test_leaving_a_project_takes_effect_at_once(app: Flask, alice: Browser) -> None:
+    assert "New mailbox" in alice.get("/mailboxes").text
+    with app.app_context():
+        OPERATIONS["update-person"](command_line(), email=ALICE, projects=[])
+    assert "You belong to no project yet" in alice.get("/mailboxes").text
+
+
+@pytest.mark.parametrize(("column", "seconds"), [("seen_at", 31 * 60), ("created_at", 13 * 3600)])
+def test_a_session_ends_when_idle_or_old(
+    app: Flask, alice: Browser, column: str, seconds: int
+) -> None:
+    with app.app_context():
+        db.session.execute(db.update(WebSession).values({column: clock.from_now(seconds=-seconds)}))
+        db.session.commit()
+    assert alice.get("/mailboxes").status_code == 303
+
+
+def test_an_htmx_request_is_sent_to_the_sign_in_page_whole(visitor: Browser) -> None:
+    answer = visitor.get(
+        "/mailboxes",
+        headers={"HX-Request": "true", "HX-Current-URL": "http://localhost/mailboxes?q=x"},
+    )
+    assert answer.status_code == 401
+    assert answer.headers["HX-Redirect"] == "/sign-in?next=/mailboxes&expired=1"
+
+
+def test_forms_without_or_with_a_foreign_token_change_nothing(
+    alice: Browser, charlie: Browser
+) -> None:
+    charlie.get("/mailboxes")
+    for token in ("", "nonsense", charlie.csrf_token):
+        answer = alice.post("/sign-out", csrf_token=token)
+        assert answer.status_code == 400
+        assert "open too long" in answer.text
+    assert alice.get("/mailboxes").status_code == 200
+
+
+def test_nothing_is_changed_by_get(alice: Browser) -> None:
+    assert alice.get("/sign-out").status_code == 405
+    assert alice.get("/mailboxes").status_code == 200
+
+
+def test_every_attempt_is_in_the_audit_log(app: Flask, visitor: Browser) -> None:
+    visitor.get("/sign-in")
+    visitor.post("/sign-in", email=ALICE, password="a wrong password")
+    visitor.sign_in(ALICE)
+    with app.app_context():
+        rows = db.session.scalars(db.select(AuditEntry).order_by(AuditEntry.id.desc()).limit(2))
+        assert [row.action for row in rows] == ["sign-in", "sign-in refused"]
+
+
+class TestThrottle:
+    """At most so many attempts, and never a lock-out of the account's owner."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """Four attempts an hour for an account, six from an address."""
+        return replace(settings, rate_sign_ins=4)
+
+    @staticmethod
+    def attempt(browser: Browser, address: str, email: str, password: str = "wrong one") -> int:
+        browser.client.delete_cookie("mailcote")
+        browser.get("/sign-in", environ_base={"REMOTE_ADDR": address})
+        answer = browser.client.post(
+            "/sign-in",
+            data={"csrf_token": browser.csrf_token, "email": email, "password": password},
+            environ_base={"REMOTE_ADDR": address},
+        )
+        return answer.status_code
+
+    def test_one_address_is_stopped_at_the_limit(self, visitor: Browser) -> None:
+        codes = [self.attempt(visitor, "192.0.2.9", f"p{n}@people.example") for n in range(8)]
+        assert codes == [422] * 6 + [429] * 2
+
+    def test_one_account_is_guarded_against_many_addresses(self, visitor: Browser) -> None:
+        for number in range(4):
+            assert self.attempt(visitor, f"192.0.2.{number}", ALICE) == 422
+        # From now on every address has one attempt: a stranger's is wrong, and then it waits.
+        assert self.attempt(visitor, "192.0.2.50", ALICE) == 422
+        assert self.attempt(visitor, "192.0.2.50", ALICE) == 429
+
+    def test_the_owner_is_not_locked_out(self, visitor: Browser) -> None:
+        for number in range(10):
+            self.attempt(visitor, f"192.0.2.{number}", ALICE)
+        assert self.attempt(visitor, "198.51.100.7", ALICE, PEOPLES_PASSWORD) == 303
+
+    def test_signing_in_rightly_costs_nothing(self, visitor: Browser) -> None:
+        for _ in range(12):
+            assert self.attempt(visitor, "192.0.2.9", ALICE, PEOPLES_PASSWORD) == 303
+
+
+def test_a_welcome_link_works_once(app: Flask, visitor: Browser) -> None:
+    with app.app_context():
+        made = OPERATIONS["add-person"](command_line(), email="new@people.example", projects=[1])
+    path = f"/welcome/{made.welcome}"
+    page = visitor.get(path)
+    assert page.headers["Cache-Control"] == "no-store"
+    assert visitor.post(path, password="short").status_code == 422
+    done = visitor.post(path, password="a good pass phrase")
+    assert "You are signed in." in visitor.follow(done).text
+    assert visitor.get(path).status_code == 404
+    assert visitor.post(path, password="a second pass phrase").status_code == 404
+
+
+@pytest.mark.parametrize("token", ["mcw_nonsense", "x", "mcw_" + "0" * 38])
+def test_a_wrong_welcome_link_is_over(visitor: Browser, token: str) -> None:
+    page = visitor.get(f"/welcome/{token}")
+    assert page.status_code == 404
+    assert "This link is over" in page.text
