@@ -5,7 +5,8 @@ a copy back in one write transaction (https://www.sqlite.org/lang_vacuum.html, /
 PostgreSQL: pg_dump and psql do the same.
 
 A restored panel begins a new epoch, so that nodes accept its lower revision; and should it hold far
-fewer mailboxes than they do, they keep theirs until an admin confirms that this is meant.
+fewer mailboxes than they do, they keep theirs until an admin confirms that this is meant. Sessions
+and one-time links that were over since the backup do not come back: all of them end.
 """
 
 from __future__ import annotations
@@ -36,7 +37,16 @@ _DEADLOCK, _ATTEMPTS = "40P01", 10
 _LOCKED_LAST = ("feed", "audit_entries", "nodes")
 _NEWER = "{file} is a backup of a newer version of Mailcote than this one."
 # In SQL, since a backup may be older than the models. Within the restoring transaction.
-_NEW_EPOCH = "UPDATE {schema}feed SET epoch = '{epoch}', shrink_is_meant = {no}"
+_BEGIN_ANEW = """
+UPDATE {schema}feed SET epoch = '{epoch}', shrink_is_meant = false;
+UPDATE {schema}people SET welcome_digest = NULL, welcome_expires_at = NULL;
+"""
+_END_SESSIONS = "DELETE FROM web_sessions;"
+_END_SESSIONS_IF_ANY = """
+DO $$ BEGIN
+  IF to_regclass('public.web_sessions') IS NOT NULL THEN DELETE FROM public.web_sessions; END IF;
+END $$;
+"""
 
 
 class CannotBackUp(Exception):
@@ -84,8 +94,7 @@ def _restore_sqlite(file: Path, folder: Path) -> Path:
         source.backup(prepared)
     schema.upgrade(f"sqlite:///{copy}")
     with closing(sqlite3.connect(copy)) as prepared:
-        prepared.execute(_new_epoch(schema="", no="0"))
-        prepared.commit()
+        prepared.executescript(_begin_anew(schema="") + _END_SESSIONS)
         with _writers_shut_out(), closing(sqlite3.connect(_sqlite_path())) as live:
             present = _keep_present_state()
             prepared.backup(live)
@@ -103,7 +112,7 @@ def _restore_postgres(file: Path, folder: Path) -> Path:
     tables = ", ".join(f"public.{name}" for name in _tables())
     script.write_text(
         f"DROP TABLE IF EXISTS {tables} CASCADE;\n"
-        f"{script.read_text()}\n{_new_epoch(schema='public.', no='false')};\n"
+        f"{script.read_text()}\n{_begin_anew(schema='public.')}{_END_SESSIONS_IF_ANY}"
     )
     present = _keep_present_state()
     _run_in_one_transaction(script)
@@ -144,8 +153,8 @@ def _write(new: Path) -> None:
         _run("pg_dump", *options, _without_password(), needs_password=True)
 
 
-def _new_epoch(*, schema: str, no: str) -> str:
-    return _NEW_EPOCH.format(schema=schema, epoch=uuid.uuid4(), no=no)
+def _begin_anew(*, schema: str) -> str:
+    return _BEGIN_ANEW.format(schema=schema, epoch=uuid.uuid4())
 
 
 def _tables() -> list[str]:

@@ -42,8 +42,11 @@ class Caller:
     token_id: int | None = None
     person_id: int | None = None
 
-    def in_project(self, project_id: int) -> Caller:
-        """The same caller, acting in one of its projects. Raises NotFound."""
+    def in_project(self, project_id: int, *, field: str | None = None) -> Caller:
+        """The same caller, acting in one of its projects. Raises NotFound.
+
+        `field` is the input that named the project, where an input did.
+        """
         # Only who may choose any has to be told that there is none: the others' are theirs because
         # their token or membership refers to it.
         is_there = (
@@ -52,7 +55,7 @@ class Caller:
             else db.session.get(Project, project_id) is not None
         )
         if not is_there:
-            raise NotFound("PROJECT_NOT_FOUND", "There is no such project.")
+            raise NotFound("PROJECT_NOT_FOUND", "There is no such project.", field=field)
         return replace(self, project_id=project_id)
 
     def domain(self, name: str, *, field: str = "domain") -> Domain:

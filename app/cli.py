@@ -295,6 +295,8 @@ def restore(file: Path) -> None:
     """Replace everything by a backup, and begin a new epoch; the panel may be in use."""
     present = backups.restore(file)
     click.echo(f"Restored from {file}. What was here before is in {present}.")
+    click.echo("Everybody has to sign in again, and one-time links have to be made again;")
+    click.echo("tokens and sync keys that were revoked since then work again.")
     click.echo("If it holds far fewer mailboxes than the nodes do, they keep theirs until you run")
     click.echo("mailcote confirm-shrink")
 

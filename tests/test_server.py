@@ -25,6 +25,7 @@ from tests.cli.mailcote import COMMAND, Mailcote, environment
 from tests.conftest import PASSWORD, Cast, cheap_settings
 from tests.processes import eventually, free_port, is_listening, process
 
+ROOT = Path(__file__).parents[1]
 PUBLIC = "panel.example.nl"
 
 
@@ -276,9 +277,8 @@ def test_reloading_takes_over_what_is_installed_by_then(
     tmp_path: Path, staged_panel: tuple[Path, Cast]
 ) -> None:
     code = tmp_path / "code"
-    shutil.copytree(
-        Path(__file__).parents[1] / "app", code / "app", ignore=shutil.ignore_patterns("*.pyc")
-    )
+    for folder in ("app", "templates", "static"):
+        shutil.copytree(ROOT / folder, code / folder, ignore=shutil.ignore_patterns("*.pyc"))
     program = [sys.executable, "-P", "-c", RUN_FROM, str(code)]
     with serve(tmp_path, staged_panel, program=program) as server:
         assert server.ask("/new") == 404

@@ -21,5 +21,6 @@ Email = Annotated[str, mapped_column(_text(254), unique=True)]
 Digest = Annotated[str, mapped_column(_text(64), unique=True)]
 Hash = Annotated[str, mapped_column(_text(80))]
 Moment = Annotated[str, mapped_column(_text(20))]  # as app.clock writes it
+Actor = Annotated[str, mapped_column(_text(320))]  # "person " and an address, at least
 Word = Annotated[str, mapped_column(_text(64))]
 ProjectId = Annotated[int, mapped_column(ForeignKey("projects.id"))]

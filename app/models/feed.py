@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .. import clock
 from ..extensions import Base, db
-from .columns import Id, Moment, Name, Word
+from .columns import Actor, Id, Moment, Name, Word
 from .mail import Domain, Mailbox, PurgeOrder
 
 
@@ -48,7 +48,7 @@ class AuditEntry(Base):
 
     id: Mapped[Id]
     at: Mapped[Moment] = mapped_column(default=clock.now, index=True)
-    actor: Mapped[Name]
+    actor: Mapped[Actor]
     address: Mapped[Word | None]
     project_id: Mapped[int | None] = mapped_column(index=True)
     action: Mapped[Word]

@@ -127,7 +127,7 @@ def update_person(
 def _set_projects(caller: Caller, person: Person, projects: set[int]) -> None:
     db.session.execute(db.delete(Membership).where(Membership.person_id == person.id))
     for project_id in sorted(projects):
-        caller.in_project(project_id)
+        caller.in_project(project_id, field="projects")
         db.session.add(Membership(person_id=person.id, project_id=project_id))
 
 

@@ -68,7 +68,7 @@ def add_domain(
     if db.session.scalar(db.select(Domain.id).where(Domain.name == domain)):
         raise Conflict("DOMAIN_EXISTS", f"{domain} is already registered.", field="domain")
     if project_id is not None:
-        caller.in_project(project_id)
+        caller.in_project(project_id, field="project_id")
     row = Domain(name=domain, project_id=project_id)
     db.session.add(row)
     db.session.flush()
@@ -82,7 +82,7 @@ def assign_domain(caller: Caller, *, domain: DomainName, project_id: ProjectId) 
     Refused with MAILBOXES_EXIST while it has active mailboxes in another project. What was removed
     there is turned into purge orders: nobody who gets the domain later sees it.
     """
-    caller.in_project(project_id)
+    caller.in_project(project_id, field="project_id")
     row = db.session.scalar(db.select(Domain).where(Domain.name == domain).with_for_update())
     if row is None:
         row = Domain(name=domain)

@@ -106,7 +106,7 @@ def add_person(
     db.session.add(person)
     db.session.flush()
     for project_id in sorted(set(projects or [])):
-        caller.in_project(project_id)
+        caller.in_project(project_id, field="projects")
         db.session.add(Membership(person_id=person.id, project_id=project_id))
     return NewPerson(person, welcome)
 
@@ -122,7 +122,7 @@ def add_token(
 ) -> NewToken:
     """Make a token for one of the caller's projects, or without a project one for an admin."""
     if project_id is not None:
-        caller.in_project(project_id)
+        caller.in_project(project_id, field="project_id")
     elif not caller.is_admin:
         raise Forbidden("Only an admin can make a token that reaches every project.")
     text = make(TOKEN)

@@ -26,10 +26,12 @@ from sqlalchemy.engine import make_url
 from app import backup, create_app, schema
 from app.caller import command_line
 from app.config import Settings
+from app.database import write_transaction
 from app.errors import OperationError
 from app.extensions import Base, db, migrate
-from app.models import Feed
+from app.models import Feed, Person, WebSession
 from app.operations import OPERATIONS
+from app.operations.access import welcomed
 from tests.conftest import ON_BOTH, PASSWORD, Cast
 from tests.databases import (
     NEWEST,
@@ -382,6 +384,27 @@ def test_a_running_panel_serves_the_restored_state_at_once(
     add_mailboxes(running, "later")
     assert len(addresses(app, cast)) == 3
     let_go(running)
+
+
+def test_sessions_and_one_time_links_do_not_come_back(
+    settings: Settings, app: Flask, cast: Cast, file: Path
+) -> None:
+    run = OPERATIONS["add-person"]
+    with app.app_context():
+        person_id = run(command_line(), email="root@example.org", password=PASSWORD).person.id
+        link = run(command_line(), email="guest@example.org").welcome
+        session = WebSession(digest="1" * 64, person_id=person_id, address="::1", user_agent="")
+        with write_transaction() as transaction:
+            transaction.add(session)
+        assert welcomed(link)
+    mailcote = Mailcote(settings)
+    mailcote.done("backup", str(file))
+    said = mailcote.done("restore", str(file))
+    assert "tokens and sync keys that were revoked since then work again" in said.out
+    with app.app_context():
+        assert db.session.scalars(db.select(WebSession)).all() == []
+        assert welcomed(link) is None
+        assert db.session.get(Person, person_id).password_hash
 
 
 def test_it_restores_while_four_write(

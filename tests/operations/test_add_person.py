@@ -69,7 +69,7 @@ def test_it_rejects_an_address_that_is_taken(core: Cast) -> None:
 
 
 def test_it_rejects_a_project_that_is_not_there(core: Cast) -> None:
-    with ledger.refused("PROJECT_NOT_FOUND"):
+    with ledger.refused("PROJECT_NOT_FOUND", "projects"):
         add_person(command_line(), email=EMAIL, projects=[1, 99])
 
 

@@ -110,7 +110,7 @@ def test_a_last_use_in_the_future_is_put_right(core: Cast) -> None:
 
 
 def test_it_rejects_a_project_that_is_not_there(core: Cast) -> None:
-    with ledger.refused("PROJECT_NOT_FOUND"):
+    with ledger.refused("PROJECT_NOT_FOUND", "project_id"):
         add_token(command_line(), name="n8n", project_id=99)
 
 

@@ -58,7 +58,7 @@ def test_it_rejects_a_domain_in_use_elsewhere(core: Cast) -> None:
 
 
 def test_it_rejects_a_project_that_is_not_there(core: Cast) -> None:
-    with ledger.refused("PROJECT_NOT_FOUND"):
+    with ledger.refused("PROJECT_NOT_FOUND", "project_id"):
         assign_domain(core.root, domain="new.nl", project_id=99)
 
 

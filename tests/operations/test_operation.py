@@ -176,7 +176,7 @@ def test_a_cursor_and_a_page_number_are_read_from_text(core: Cast) -> None:
 
 
 def test_a_refusal_in_the_middle_undoes_what_was_written(core: Cast) -> None:
-    with ledger.refused("PROJECT_NOT_FOUND"):
+    with ledger.refused("PROJECT_NOT_FOUND", "projects"):
         add_person(command_line(), email="someone@example.org", projects=[1, 2, 99])
 
 

@@ -1,4 +1,4 @@
-"""The sessions of people who are signed in."""
+"""The sessions of people who are signed in, and room in the audit log for their addresses."""
 
 from __future__ import annotations
 
@@ -34,9 +34,14 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("web_sessions", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_web_sessions_person_id"), ["person_id"], unique=False)
+    with op.batch_alter_table("audit_entries", schema=None) as batch_op:
+        batch_op.alter_column("actor", existing_type=text(200), type_=text(320), nullable=False)
 
 
 def downgrade() -> None:
+    op.execute("UPDATE audit_entries SET actor = substr(actor, 1, 200)")
+    with op.batch_alter_table("audit_entries", schema=None) as batch_op:
+        batch_op.alter_column("actor", existing_type=text(320), type_=text(200), nullable=False)
     with op.batch_alter_table("web_sessions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_web_sessions_person_id"))
 
