@@ -404,7 +404,8 @@ def test_sessions_and_one_time_links_do_not_come_back(
     with app.app_context():
         assert db.session.scalars(db.select(WebSession)).all() == []
         assert welcomed(link) is None
-        assert db.session.get(Person, person_id).password_hash
+        person = db.session.get(Person, person_id)
+        assert person and person.password_hash
 
 
 def test_it_restores_while_four_write(
