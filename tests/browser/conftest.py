@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Watched:
     """What went wrong in the windows of one context, but for the statuses a test expects."""
 
-    expected: set[int] = field(default_factory=lambda: {422})
+    expected: set[int] = field(default_factory=lambda: {409, 422})  # what forms are refused with
     troubles: list[str] = field(default_factory=list)
 
     def watch(self, context: BrowserContext) -> None:
