@@ -6,6 +6,7 @@ import math
 import time
 from contextlib import suppress
 from functools import cache
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NoReturn
 
 from sqlalchemy import TextClause, text
@@ -47,7 +48,7 @@ def refuse_credential(credential: str, address: str) -> NoReturn:
 
 def _take_wrong_credential(address: str) -> None:
     _take(
-        f"wrong:{address}",
+        f"wrong:{_site(address)}",
         settings.rate_wrong_credentials,
         "There were too many wrong credentials from your address; wait a moment.",
     )
@@ -68,23 +69,35 @@ def take_sign_in(email: str, address: str) -> None:
     From one address 30 an hour, for one account 20 an hour. When strangers have used up an
     account's attempts, each address still has one of its own: its owner is not locked out.
     """
-    limit = settings.rate_sign_ins
-    _take(f"sign-in from:{address}", 3 * limit // 2, _WRONG_PASSWORDS, period=_HOUR)
+    limit, site = settings.rate_sign_ins, _site(address)
+    _take(f"sign-in from:{site}", 3 * limit // 2, _WRONG_PASSWORDS, period=_HOUR)
     try:
         _take(f"sign-in to:{digest(email)}", limit, _WRONG_PASSWORDS, period=_HOUR)
     except TooMany:
-        own = f"sign-in:{digest(email)}:{address}"
+        own = f"sign-in:{digest(email)}:{site}"
         _take(own, min(limit, 1), _WRONG_PASSWORDS, period=_HOUR)
 
 
 def give_back_sign_in(email: str, address: str) -> None:
     """A right password costs nothing; what was guessed before it goes on counting."""
-    keys = [f"sign-in from:{address}", f"sign-in to:{digest(email)}"]
+    site = _site(address)
+    keys = [f"sign-in from:{site}", f"sign-in to:{digest(email)}"]
     with write_transaction() as session:
         session.execute(
             db.update(Bucket).where(Bucket.key.in_(keys)).values(tokens=Bucket.tokens + 1)
         )
-        session.execute(db.delete(Bucket).where(Bucket.key == f"sign-in:{digest(email)}:{address}"))
+        session.execute(db.delete(Bucket).where(Bucket.key == f"sign-in:{digest(email)}:{site}"))
+
+
+def _site(address: str) -> str:
+    """Who an address counts for: with IPv6 its /64, all of which one customer has (RFC 6177)."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:  # none is known
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    return str(parsed.ipv4_mapped or ip_network((int(parsed) >> 64 << 64, 64)))
 
 
 def _take(key: str, limit: int, refusal: str, *, period: float = _MINUTE) -> None:

@@ -96,6 +96,13 @@ def test_a_missing_credential_is_not_counted(strict: Api) -> None:
     assert_failure(ask(strict.client, "x"), 401, "UNAUTHORIZED")
 
 
+def test_an_ipv6_network_of_64_bits_is_one_address(strict: Api) -> None:
+    for number in range(5):
+        assert_failure(ask(strict.client, "x", f"2001:db8::{number}"), 401, "UNAUTHORIZED")
+    assert_failure(ask(strict.client, "x", "2001:db8::f:9"), 429, "RATE_LIMITED")
+    assert_failure(ask(strict.client, "x", "2001:db8:0:1::9"), 401, "UNAUTHORIZED")
+
+
 def test_each_address_has_its_own_allowance(strict: Api) -> None:
     for _ in range(6):
         last = ask(strict.client, "x", "192.0.2.9")
