@@ -15,9 +15,9 @@ from . import clock
 from .addresses import Address
 from .credentials import TOKEN, digest, is_well_formed
 from .database import is_writing, write_transaction
-from .errors import Busy, Conflict, NotFound
+from .errors import Busy, Conflict, Forbidden, NoLongerYours, NotFound
 from .extensions import db
-from .models import Domain, Mailbox, Project, Token
+from .models import Domain, Mailbox, Membership, Person, Project, Token
 from .throttle import refuse_credential
 
 LAST_USE_SECONDS = 60  # how exactly the last use of a token is known
@@ -57,6 +57,25 @@ class Caller:
         if not is_there:
             raise NotFound("PROJECT_NOT_FOUND", "There is no such project.", field=field)
         return replace(self, project_id=project_id)
+
+    def renewed(self) -> Caller:
+        """The same caller with what it may do by now; never more than before.
+
+        A password is hashed and a lock waited for before anything is changed: meanwhile a person
+        can have been disabled or lost a project. Raises Forbidden, NoLongerYours.
+        """
+        if self.person_id is None:
+            return self
+        person = db.session.get(Person, self.person_id)
+        if person is None or person.disabled_at:
+            raise Forbidden("This account is disabled.")
+        is_admin = self.is_admin and person.is_admin
+        projects = None if is_admin else memberships(person.id)
+        if projects is not None and self.projects is not None:
+            projects &= self.projects
+        if projects is not None and self.project_id not in (None, *projects):
+            raise NoLongerYours
+        return replace(self, is_admin=is_admin, projects=projects)
 
     def domain(self, name: str, *, field: str = "domain") -> Domain:
         """A domain linked to the caller's project; `field` is the input that named it."""
@@ -124,6 +143,12 @@ def removed(mailbox: Mailbox) -> Conflict:
         recovery="Bring it back with restore-user, or let go of it for good with remove-user "
         "and hard_delete.",
     )
+
+
+def memberships(person_id: int) -> frozenset[int]:
+    """The ids of the projects somebody belongs to."""
+    query = db.select(Membership.project_id).where(Membership.person_id == person_id)
+    return frozenset(db.session.scalars(query))
 
 
 def command_line() -> Caller:

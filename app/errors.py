@@ -80,6 +80,13 @@ class NotFound(OperationError):
     status = 404
 
 
+class NoLongerYours(NotFound):
+    """What somebody acted in was taken from them while they asked."""
+
+    def __init__(self) -> None:
+        super().__init__("PROJECT_NOT_FOUND", "There is no such project.")
+
+
 class Conflict(OperationError):
     """The input is fine, but the present state does not allow it."""
 

@@ -12,12 +12,12 @@ from functools import cache
 
 from . import clock
 from .addresses import parse_contact
-from .caller import Caller
+from .caller import Caller, memberships
 from .credentials import SESSION, digest, is_well_formed, make
 from .database import write_transaction
 from .errors import Busy, Invalid, OperationError
 from .extensions import db, settings
-from .models import AuditEntry, Feed, Membership, Person, WebSession
+from .models import AuditEntry, Feed, Person, WebSession
 from .passwords import NewPassword, matches
 from .throttle import give_back_sign_in, take_sign_in
 
@@ -47,33 +47,44 @@ def sign_in(email: str, password: str, *, address: str, user_agent: str) -> str:
         _record(f"person {typed}"[:200], "sign-in refused", address)
         raise WrongPassword
     person_id = person.id
-    give_back_sign_in(typed, address)
-    return _begin(person_id, typed, address, user_agent)
+    try:
+        credential = _begin(person_id, stored, address, user_agent)
+    except WrongPassword:
+        _record(f"person {typed}"[:200], "sign-in refused", address)
+        raise
+    with suppress(Busy):  # who is signed in by now is not told to try again
+        give_back_sign_in(typed, address)
+    return credential
 
 
 def begin_for(person: Person, *, address: str, user_agent: str) -> str:
-    """Begin a session for somebody who has just proven who they are by a one-time link."""
-    return _begin(person.id, person.email, address, user_agent)
+    """Begin a session for somebody who has just chosen a password by a one-time link."""
+    return _begin(person.id, person.password_hash, address, user_agent)
 
 
-def by_link(person: Person) -> Caller:
+def by_link(person: Person, address: str) -> Caller:
     """The caller somebody is who holds a one-time link, and nothing else yet."""
-    return Caller(actor=f"person {person.email}", person_id=person.id)
+    return Caller(actor=f"person {person.email}", address=address, person_id=person.id)
 
 
-def find(credential: str) -> WebSession | None:
-    """The session of a cookie; None when it has ended or its person is disabled."""
+def find(credential: str, *, is_use: bool = True) -> tuple[int, Person] | None:
+    """The id and the person of a cookie's session; None when it has ended or they are disabled.
+
+    A page that asks again by itself is no use of it: left open, it would keep the session for ever.
+    """
     if not is_well_formed(credential, SESSION):
         return None
     row = db.session.execute(
-        db.select(WebSession, Person.disabled_at)
+        db.select(WebSession, Person)
         .join(Person, Person.id == WebSession.person_id)
         .where(WebSession.digest == digest(credential))
     ).first()
-    if row is None or row.disabled_at or _has_ended(row.WebSession):
+    if row is None or row.Person.disabled_at or _has_ended(row.WebSession):
         return None
-    found: WebSession = row.WebSession
-    _note_use(found)
+    # Not the row: it can be gone by the time it is looked at again, ended from another browser.
+    found: tuple[int, Person] = row.WebSession.id, row.Person
+    if is_use:
+        _note_use(row.WebSession)
     return found
 
 
@@ -84,29 +95,35 @@ def of_person(person_id: int) -> list[WebSession]:
     return [row for row in rows if not _has_ended(row)]
 
 
-def sign_out(session_id: int) -> None:
+def sign_out(caller: Caller, session_id: int) -> None:
     """End one session, wherever its cookie has got to."""
     with write_transaction() as session:
         session.execute(db.delete(WebSession).where(WebSession.id == session_id))
+        _add_entry(caller.actor, "sign-out", caller.address)
 
 
 def caller_of(person: Person, address: str) -> Caller:
     """The caller a signed-in person is."""
-    projects = db.session.scalars(
-        db.select(Membership.project_id).where(Membership.person_id == person.id)
-    )
     return Caller(
         actor=f"person {person.email}",
         is_admin=person.is_admin,
-        projects=None if person.is_admin else frozenset(projects),
+        projects=None if person.is_admin else memberships(person.id),
         address=address,
         person_id=person.id,
     )
 
 
-def _begin(person_id: int, email: str, address: str, user_agent: str) -> str:
+def _begin(person_id: int, proven: str | None, address: str, user_agent: str) -> str:
+    """Make a session for who has proven to know the password of this hash. Raises WrongPassword.
+
+    bcrypt takes a while: if the account was disabled or has another password by now, what was
+    proven proves nothing. Its row is locked, so that such a change comes before or after this.
+    """
     credential = make(SESSION)
     with write_transaction() as session:
+        person = session.get(Person, person_id, with_for_update=True)
+        if person is None or person.disabled_at or person.password_hash != proven:
+            raise WrongPassword
         ended = clock.from_now(seconds=-ABSOLUTE_SECONDS)
         session.execute(db.delete(WebSession).where(WebSession.created_at < ended))
         session.add(
@@ -117,7 +134,7 @@ def _begin(person_id: int, email: str, address: str, user_agent: str) -> str:
                 user_agent=user_agent[:200],
             )
         )
-    _record(f"person {email}", "sign-in", address)
+        _add_entry(f"person {person.email}"[:200], "sign-in", address)
     return credential
 
 
@@ -149,10 +166,14 @@ def _note_use(found: WebSession) -> None:
 
 
 def _record(actor: str, action: str, address: str) -> None:
-    with write_transaction() as session:
-        revision = session.scalars(db.select(Feed.revision)).one()
-        session.add(
-            AuditEntry(
-                actor=actor, address=address, action=action, object="", given="", revision=revision
-            )
+    with write_transaction():
+        _add_entry(actor, action, address)
+
+
+def _add_entry(actor: str, action: str, address: str | None) -> None:
+    revision = db.session.scalars(db.select(Feed.revision)).one()
+    db.session.add(
+        AuditEntry(
+            actor=actor, address=address, action=action, object="", given="", revision=revision
         )
+    )

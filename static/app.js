@@ -14,8 +14,9 @@
     const source = event.detail.ctx.sourceElement;
     if (request.method !== "GET") {
       request.headers["X-CSRFToken"] = document.querySelector("meta[name=csrf-token]").content;
-    } else if (document.hidden && source?.matches("[data-poll]")) {
-      event.preventDefault(); // nobody looks: ask again when somebody does
+    } else if (source?.matches("[data-poll]")) {
+      if (document.hidden) event.preventDefault(); // nobody looks: ask when somebody does
+      request.headers["X-Poll"] = "true"; // asking by itself does not keep a session alive
     }
   });
 
@@ -35,17 +36,13 @@
 
   // A confirmation is a page of its own; here it opens above the page it belongs to.
   document.addEventListener("click", async (event) => {
-    const dialog = document.getElementById("dialog");
-    if (event.target.closest("dialog [data-close]")) {
-      event.preventDefault();
-      dialog.close();
-    }
     const link = event.target.closest("a[data-dialog]");
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     const headers = { "HX-Request": "true", "HX-Request-Type": "partial" };
     const answer = await fetch(link.href, { headers }).catch(() => null);
     if (!answer?.ok) return location.assign(link.href);
+    const dialog = document.getElementById("dialog");
     dialog.innerHTML = await answer.text();
     dialog.showModal();
   });

@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "caller": {"models", "errors", "extensions", "addresses", "clock", "credentials", "database",
                "throttle", "sqlalchemy"},
     "operations": {"caller", "models", "fields", "addresses", "passwords", "dns", "errors",
-                   "extensions", "clock", "credentials", "database", "pydantic",
+                   "extensions", "clock", "credentials", "database", "pydantic", "throttle",
                    "typing_extensions", "sqlalchemy"},
     # Sessions are begun and ended here only; they count attempts and leave audit rows.
     "sessions": {"addresses", "caller", "clock", "credentials", "database", "errors",

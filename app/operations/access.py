@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import clock
-from ..caller import Caller
+from ..caller import Caller, memberships
 from ..credentials import WELCOME, digest, is_well_formed, make
 from ..database import is_writing
 from ..errors import Conflict, Forbidden, Invalid, NotFound
@@ -11,6 +11,7 @@ from ..extensions import db, settings
 from ..fields import Flag, Id, Password, PersonEmail, ProjectId, Text
 from ..models import Membership, Person, WebSession
 from ..passwords import NewPassword, matches
+from ..throttle import give_back_sign_in, take_sign_in
 from .operation import operation
 from .panel import WELCOME_DAYS, NewPerson
 
@@ -57,16 +58,23 @@ def _hash_for_self(
     keep: int,  # noqa: ARG001
 ) -> None:
     person = _self(caller)
+    email, address = person.email, caller.address or ""
+    take_sign_in(email, address)  # who found a browser open guesses as slowly as anybody else
     if not person.password_hash or not matches(present, person.password_hash):
         raise Invalid("This is not your present password.", field="present")
+    give_back_sign_in(email, address)
     password.refuse_if_named_like(person.email, *person.email.split("@"))
     password.hash(settings.person_bcrypt_cost)
 
 
 @operation(who="self", is_internal=True, first=_hash_for_self)
 def change_own_password(caller: Caller, *, present: Text, password: Password, keep: Id) -> None:  # noqa: ARG001
-    """Change one's own password; all one's sessions end but the one to keep."""
+    """Change one's own password; all one's sessions end but the one to keep.
+
+    Refused when that one has ended: what it has proven, somebody may have changed meanwhile.
+    """
     person = _self(caller)
+    _session(person, keep)
     person.password_hash = password.hash(settings.person_bcrypt_cost)
     person.welcome_digest = person.welcome_expires_at = None  # a link from before is over
     _end_sessions(person.id, but=keep)
@@ -75,10 +83,7 @@ def change_own_password(caller: Caller, *, present: Text, password: Password, ke
 @operation(who="self", is_internal=True)
 def end_session(caller: Caller, *, session_id: Id) -> None:
     """End one of one's own sessions."""
-    found = db.session.get(WebSession, session_id)
-    if found is None or found.person_id != caller.person_id:
-        raise NotFound("SESSION_NOT_FOUND", "This session has ended already.")
-    db.session.delete(found)
+    db.session.delete(_session(_self(caller), session_id))
 
 
 @operation(who="self", is_internal=True)
@@ -110,6 +115,7 @@ def update_person(
 ) -> Person:
     """Change what somebody may do; disabling ends their sessions. One admin always remains."""
     person = _person(email)
+    counted = person.is_admin and person.state == "active"
     if is_admin is not None:
         person.is_admin = is_admin
     if is_disabled is not None:
@@ -120,26 +126,32 @@ def update_person(
     if projects is not None:
         _set_projects(caller, person, set(projects))
     db.session.flush()
-    _refuse_without_admin()
+    if is_disabled or is_admin is False:
+        _refuse_without_admin(counted)
     return person
 
 
 def _set_projects(caller: Caller, person: Person, projects: set[int]) -> None:
-    db.session.execute(db.delete(Membership).where(Membership.person_id == person.id))
-    for project_id in sorted(projects):
+    before = memberships(person.id)
+    gone = Membership.project_id.in_(before - projects)
+    db.session.execute(db.delete(Membership).where(Membership.person_id == person.id, gone))
+    for project_id in sorted(projects - before):
         caller.in_project(project_id, field="projects")
         db.session.add(Membership(person_id=person.id, project_id=project_id))
 
 
-def _refuse_without_admin() -> None:
-    """Two admins removing each other at once would leave none: their rows are locked in order."""
-    admins = db.session.scalars(
-        db.select(Person.id)
+def _refuse_without_admin(had_one: bool) -> None:
+    """Two admins removing each other at once would leave none: their rows are locked in order.
+
+    Somebody invited does not stand in for one who can sign in: they may never come.
+    """
+    passwords = db.session.scalars(
+        db.select(Person.password_hash)
         .where(Person.is_admin, Person.disabled_at.is_(None))
         .order_by(Person.id)
         .with_for_update()
     ).all()
-    if not admins:
+    if not passwords or (had_one and not any(passwords)):
         raise Conflict("LAST_ADMIN", "There has to be one admin; make somebody else one first.")
 
 
@@ -155,10 +167,21 @@ def _person(email: str) -> Person:
 
 
 def _self(caller: Caller) -> Person:
-    person = db.session.get(Person, caller.person_id) if caller.person_id else None
+    """Who is asking, their row locked while a transaction writes: the order is person, session."""
+    query = db.select(Person).where(Person.id == caller.person_id)
+    if is_writing():
+        query = query.with_for_update()
+    person: Person | None = db.session.scalar(query)
     if person is None:
         raise Forbidden("Only somebody who is signed in can do this.")
     return person
+
+
+def _session(person: Person, session_id: int) -> WebSession:
+    found = db.session.get(WebSession, session_id)
+    if found is None or found.person_id != person.id:
+        raise NotFound("SESSION_NOT_FOUND", "This session has ended already.")
+    return found
 
 
 def _end_sessions(person_id: int, *, but: int | None = None) -> None:

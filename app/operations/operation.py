@@ -124,6 +124,8 @@ class Operation(Generic[Result]):
     def _change(self, caller: Caller, arguments: dict[str, Any]) -> Result:
         try:
             with write_transaction() as session:
+                caller = caller.renewed()
+                self._refuse_who_may_not(caller)
                 result = self.function(caller, **arguments)
                 revision = raise_revision(session)
                 session.add(self._audit_entry(caller, arguments, revision))

@@ -6,6 +6,7 @@ A view without an access rule answers nobody: forgetting one fails closed, and a
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,9 +27,10 @@ from .. import sessions
 from ..caller import Caller
 from ..errors import NotFound
 from ..extensions import db, login_manager
-from ..models import Person, Project, WebSession
+from ..models import Person, Project
 from ..network import client_address
 from ..operations import browse
+from .searches import whole
 
 Rule = Literal["everyone", "person", "admin"]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -37,9 +39,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
     """A person signed in at this browser."""
 
-    def __init__(self, person: Person, web_session: WebSession, credential: str) -> None:
+    def __init__(self, person: Person, session_id: int, credential: str) -> None:
         self.person = person
-        self.web_session = web_session
+        self.session_id = session_id
         self.credential = credential
 
     def get_id(self) -> str:
@@ -79,9 +81,11 @@ def require_access() -> Any:
 
 def find_visitor(credential: str) -> Visitor | None:
     """Who a cookie belongs to; None once its session has ended."""
-    found = sessions.find(credential)
-    person = db.session.get(Person, found.person_id) if found else None
-    return Visitor(person, found, credential) if person and found else None
+    found = sessions.find(credential, is_use="X-Poll" not in request.headers)
+    if found is None:
+        return None
+    session_id, person = found
+    return Visitor(person, session_id, credential)
 
 
 def send_to_sign_in() -> Response:
@@ -117,17 +121,26 @@ def safe_target(target: str | None) -> str:
 
 
 def _in_chosen_project(caller: Caller) -> Caller:
-    """The caller in the project of `?project=`, else the remembered one, else the first."""
+    """The caller in the project of `?project=`, else the remembered one, else the first.
+
+    A form acts in the project of the page it was on, whatever was chosen in another tab since; in
+    none, when that is no longer one of theirs.
+    """
     g.projects = browse.projects(caller)
-    for number in (request.args.get("project", ""), str(session.get("project", ""))):
-        if number.isascii() and number.isdigit() and len(number) < 10:
-            try:
-                chosen = caller.in_project(int(number))
-            except NotFound:
-                continue
-            session["project"] = chosen.project_id
-            return chosen
-    return caller.in_project(g.projects[0].id) if g.projects else caller
+    typed = [request.args.get("project", ""), str(session.get("project", ""))]
+    if "project" in request.form:
+        typed = [request.form["project"]]
+    for text in filter(None, typed):
+        with suppress(NotFound):
+            return _remembered(caller.in_project(whole(text, 0)))
+    if g.projects and "project" not in request.form:
+        return caller.in_project(g.projects[0].id)
+    return caller
+
+
+def _remembered(caller: Caller) -> Caller:
+    session["project"] = caller.project_id
+    return caller
 
 
 def project_of(caller: Caller) -> Project | None:

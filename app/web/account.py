@@ -35,7 +35,7 @@ def edit_password() -> Response:
             me(),
             present=form.present.data or "",
             password=form.password.data or "",
-            keep=current_user.web_session.id,
+            keep=current_user.session_id,
         )
     except OperationError as error:
         form.refuse(error)
@@ -55,7 +55,7 @@ def end_session(session_id: int) -> Response:
 @access("person")
 def end_others() -> Response:
     """End all sessions but this one."""
-    OPERATIONS["end-other-sessions"](me(), keep=current_user.web_session.id)
+    OPERATIONS["end-other-sessions"](me(), keep=current_user.session_id)
     return go("account.index", said="All other sessions are ended.")
 
 
@@ -83,7 +83,7 @@ def _page(form: OwnPasswordForm, status: int = 200) -> Response:
         "account/index.html",
         status=status,
         form=form,
-        here=current_user.web_session.id,
+        here=current_user.session_id,
         web_sessions=sessions.of_person(current_user.person.id),
         in_words=in_words,
     )

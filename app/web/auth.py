@@ -9,9 +9,9 @@ from .. import sessions
 from ..errors import OperationError
 from ..network import client_address
 from ..operations.access import accept_welcome, welcomed
-from .access import access, find_visitor, safe_target
+from .access import access, find_visitor, safe_target, send_to_sign_in
 from .forms import SignInForm, WelcomeForm
-from .pages import go, render, shown_once
+from .pages import go, me, never_stored, render
 
 bp = Blueprint("auth", __name__)
 
@@ -45,7 +45,7 @@ def enter() -> Response:
 @access("person")
 def leave() -> Response:
     """End this session for good."""
-    sessions.sign_out(current_user.web_session.id)
+    sessions.sign_out(me(), current_user.session_id)
     logout_user()
     session.clear()
     return go("auth.sign_in", said="You are signed out.")
@@ -58,7 +58,7 @@ def welcome(token: str) -> Response:
     person = welcomed(token)
     if person is None:
         return render("auth/welcome_over.html", status=404)
-    return shown_once(render("auth/welcome.html", form=WelcomeForm(), email=person.email))
+    return never_stored(render("auth/welcome.html", form=WelcomeForm(), email=person.email))
 
 
 @bp.post("/welcome/<token>")
@@ -70,11 +70,12 @@ def choose_password(token: str) -> Response:
     if person is None:
         return render("auth/welcome_over.html", status=404)
     try:
-        accept_welcome(sessions.by_link(person), token=token, password=form.password.data or "")
+        caller = sessions.by_link(person, client_address(request))
+        accept_welcome(caller, token=token, password=form.password.data or "")
     except OperationError as error:
         form.refuse(error)
         page = render("auth/welcome.html", status=error.status, form=form, email=person.email)
-        return shown_once(page)
+        return never_stored(page)
     _begin(sessions.begin_for(person, **_where()))
     return go("overview.index", said="Your password is set. You are signed in.")
 
@@ -83,8 +84,8 @@ def _begin(credential: str) -> None:
     """Take over the new session; nothing of the browser's former one is kept."""
     session.clear()
     visitor = find_visitor(credential)
-    if visitor is None:
-        abort(500)
+    if visitor is None:  # ended from elsewhere before it was ever used
+        abort(send_to_sign_in())
     login_user(visitor)
 
 

@@ -1,4 +1,6 @@
-"""Searches live in the address of a page; unknown values there fall back to the default."""
+"""Reading what was typed. Searches live in the address of a page; unknown values there fall back
+to the default.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,16 @@ def one_of(value: Any, choices: tuple[Any, ...], default: Any) -> Any:
 
 
 def whole(text: str, default: int) -> int:
-    """A whole number from 1 on."""
-    is_number = text.isascii() and text.isdigit() and len(text) < 7
-    return max(1, int(text)) if is_number else default
+    """A whole number, from the default on."""
+    number = number_of(text)
+    return max(default, number) if isinstance(number, int) else default
+
+
+def number_of(text: str | None) -> int | str:
+    """A number that was typed; anything else as it is, to be refused with a sentence."""
+    typed = text or ""
+    is_number = typed.isascii() and typed.isdigit() and len(typed) < 11
+    return int(typed) if is_number else typed
 
 
 def address_of(endpoint: str, search: object, **changes: object) -> str:

@@ -14,7 +14,7 @@ from app.extensions import db
 from app.models import Person
 from app.operations.access import invite_person, update_person
 from app.operations.panel import add_person
-from tests.conftest import Cast
+from tests.conftest import PASSWORD, Cast
 
 ROOT = Caller(actor="person root@people.example", is_admin=True, projects=None)
 ROUNDS = 10
@@ -50,6 +50,17 @@ def test_a_disabled_admin_does_not_count(core: Cast) -> None:
     update_person(core.root, email="rita@people.example", is_disabled=True)
     with pytest.raises(Conflict):
         update_person(core.root, email="root@people.example", is_admin=False)
+
+
+@pytest.mark.parametrize("change", [{"is_admin": False}, {"is_disabled": True}])
+def test_an_admin_who_never_came_does_not_count(core: Cast, change: dict[str, bool]) -> None:
+    add_person(core.root, email="root@people.example", is_admin=True, password=PASSWORD)
+    add_person(core.root, email="rita@people.example", is_admin=True)
+    with pytest.raises(Conflict) as refusal:
+        update_person(core.root, email="root@people.example", **change)
+    assert refusal.value.code == "LAST_ADMIN"
+    assert _admins() == ["root@people.example", "rita@people.example"]
+    update_person(core.root, email="rita@people.example", **change)
 
 
 @pytest.mark.parametrize("change", [{"is_admin": False}, {"is_disabled": True}])

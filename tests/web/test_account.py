@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 
 import pytest
 from flask import Flask
 
 from app import create_app
 from app.config import Settings
+from app.database import write_transaction
+from app.extensions import db
+from app.models import WebSession
 from app.web.browsers import in_words
 from tests.web.conftest import MAX_QUERIES, PEOPLES_PASSWORD, Browser
 
@@ -70,6 +76,61 @@ def test_it_rejects_a_password_with_the_form(
     assert "data-focus" in page.text
     assert not present or present == PEOPLES_PASSWORD or f'"{present}"' not in page.text
     assert is_signed_in(elsewhere)
+
+
+class TestGuessing:
+    """Who finds a browser open may not guess the password faster than anybody else."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """Four attempts an hour."""
+        return replace(settings, rate_sign_ins=4)
+
+    def test_the_present_password_is_guessed_as_slowly_as_at_the_door(self, alice: Browser) -> None:
+        alice.get("/account")
+        codes = []
+        for _ in range(6):
+            answer = alice.post("/account/password", present="a guess", password=NEW)
+            codes.append(answer.status_code)
+        assert codes == [422] * 5 + [429]  # the fifth is the one that this address has of its own
+        assert int(answer.headers["Retry-After"]) > 0
+        right = alice.post("/account/password", present=PEOPLES_PASSWORD, password=NEW)
+        assert right.status_code == 429
+
+    def test_the_right_one_costs_nothing(self, alice: Browser) -> None:
+        for _ in range(8):
+            alice.get("/account")
+            fields = {"present": PEOPLES_PASSWORD, "password": PEOPLES_PASSWORD}
+            assert alice.post("/account/password", **fields).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/account/password", "/account/sessions/end-others", "/sign-out"])
+def test_a_session_that_ends_while_a_form_is_sent_is_no_fault(
+    app: Flask, alice: Browser, path: str
+) -> None:
+    alice.get("/account")
+    endpoint, _ = app.url_map.bind("localhost").match(path, method="POST")
+    with ended_meanwhile(app, endpoint):
+        answer = alice.post(path, present=PEOPLES_PASSWORD, password=NEW)
+    assert answer.status_code in (303, 404)
+    assert not is_signed_in(alice)
+    assert alice.sign_in("alice@people.example").status_code == 200  # the password is the same
+
+
+@contextmanager
+def ended_meanwhile(app: Flask, endpoint: str) -> Iterator[None]:
+    """All sessions end, from elsewhere, between the check of a request's session and its view."""
+    view = app.view_functions[endpoint]
+
+    @wraps(view)
+    def late(**values: object) -> object:
+        with app.app_context(), write_transaction() as session:
+            session.execute(db.delete(WebSession))
+        return view(**values)
+
+    app.view_functions[endpoint] = late
+    yield
+    app.view_functions[endpoint] = view
 
 
 def test_one_session_is_ended(alice: Browser, elsewhere: Browser) -> None:

@@ -11,9 +11,11 @@ from flask import Flask
 from app import clock
 from app.caller import command_line
 from app.config import Settings
+from app.database import write_transaction
 from app.extensions import db
-from app.models import AuditEntry, WebSession
+from app.models import AuditEntry, Person, WebSession
 from app.operations import OPERATIONS
+from app.passwords import NewPassword, matches
 from tests.web.conftest import PEOPLES_PASSWORD, Browser
 
 ALICE = "alice@people.example"
@@ -143,6 +145,57 @@ def test_a_session_ends_when_idle_or_old(
     assert alice.get("/mailboxes").status_code == 303
 
 
+def test_a_page_that_asks_again_by_itself_is_no_use_of_a_session(
+    app: Flask, alice: Browser
+) -> None:
+    def seen_again(**headers: str) -> bool:
+        then = clock.from_now(seconds=-20 * 60)
+        with app.app_context():
+            db.session.execute(db.update(WebSession).values(seen_at=then))
+            db.session.commit()
+            assert alice.get("/mailboxes", headers=headers).status_code == 200
+            return db.session.scalars(db.select(WebSession.seen_at)).one() > then
+
+    assert seen_again()
+    assert not seen_again(**{"X-Poll": "true"})
+
+
+@pytest.mark.parametrize("change", ["password", "disabled"])
+def test_what_changes_while_a_password_is_checked_counts(
+    app: Flask, visitor: Browser, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    def slowly(text: str, stored: str) -> bool:
+        """bcrypt takes its time; meanwhile somebody else is quicker."""
+        is_right = matches(text, stored)
+        with app.app_context(), write_transaction() as session:
+            person = session.scalars(db.select(Person).where(Person.email == ALICE)).one()
+            if change == "password":
+                person.password_hash = NewPassword("another pass phrase").hash(4)
+            else:
+                person.disabled_at = clock.now()
+        return is_right
+
+    visitor.get("/sign-in")
+    monkeypatch.setattr("app.sessions.matches", slowly)
+    answer = visitor.post("/sign-in", email=ALICE, password=PEOPLES_PASSWORD)
+    assert answer.status_code == 422
+    assert "The address or the password is wrong." in answer.text
+    with app.app_context():
+        assert db.session.scalars(db.select(WebSession)).all() == []
+        actions = db.session.scalars(db.select(AuditEntry.action)).all()
+    assert "sign-in" not in actions
+    assert "sign-in refused" in actions
+
+
+def test_signing_out_is_in_the_audit_log(app: Flask, alice: Browser) -> None:
+    alice.post("/sign-out")
+    with app.app_context():
+        entry = db.session.scalars(db.select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+        assert entry is not None
+        assert (entry.actor, entry.action) == (f"person {ALICE}", "sign-out")
+        assert entry.address == "127.0.0.1"
+
+
 def test_an_htmx_request_is_sent_to_the_sign_in_page_whole(visitor: Browser) -> None:
     answer = visitor.get(
         "/mailboxes",
@@ -207,6 +260,39 @@ class TestThrottle:
         assert self.attempt(visitor, "192.0.2.50", ALICE) == 422
         assert self.attempt(visitor, "192.0.2.50", ALICE) == 429
 
+    def test_an_ipv6_network_of_64_bits_is_one_address(self, visitor: Browser) -> None:
+        for number in range(6):
+            address = f"2001:db8:0:1::{number}"
+            assert self.attempt(visitor, address, f"p{number}@people.example") == 422
+        assert self.attempt(visitor, "2001:db8:0:1:f::9", "p7@people.example") == 429
+        assert self.attempt(visitor, "2001:db8:0:2::9", "p7@people.example") == 422
+
+    def test_an_account_s_one_attempt_is_for_an_ipv6_network(self, visitor: Browser) -> None:
+        for number in range(4):
+            self.attempt(visitor, f"192.0.2.{number}", ALICE)
+        assert self.attempt(visitor, "2001:db8:0:1::1", ALICE) == 422
+        assert self.attempt(visitor, "2001:db8:0:1::2", ALICE) == 429
+
+    def test_an_ipv4_address_is_the_same_in_ipv6(self, visitor: Browser) -> None:
+        for number in range(6):
+            address = ("192.0.2.9", "::ffff:192.0.2.9")[number % 2]
+            assert self.attempt(visitor, address, f"p{number}@people.example") == 422
+        assert self.attempt(visitor, "::ffff:192.0.2.9", "p7@people.example") == 429
+        assert self.attempt(visitor, "::ffff:192.0.2.8", "p7@people.example") == 422
+
+    def test_it_says_when_to_come_back(self, visitor: Browser) -> None:
+        for number in range(6):
+            self.attempt(visitor, "192.0.2.9", f"p{number}@people.example")
+        answer = visitor.post("/sign-in", email=ALICE, password="x")
+        assert answer.status_code == 422  # another address
+        answer = visitor.client.post(
+            "/sign-in",
+            data={"csrf_token": visitor.csrf_token, "email": ALICE, "password": "x"},
+            environ_base={"REMOTE_ADDR": "192.0.2.9"},
+        )
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["Retry-After"]) <= 3600
+
     def test_the_owner_is_not_locked_out(self, visitor: Browser) -> None:
         for number in range(10):
             self.attempt(visitor, f"192.0.2.{number}", ALICE)
@@ -226,6 +312,9 @@ def test_a_welcome_link_works_once(app: Flask, visitor: Browser) -> None:
     assert visitor.post(path, password="short").status_code == 422
     done = visitor.post(path, password="a good pass phrase")
     assert "You are signed in." in visitor.follow(done).text
+    with app.app_context():
+        chosen = db.select(AuditEntry.address).where(AuditEntry.action == "accept-welcome")
+        assert db.session.scalars(chosen).all() == ["127.0.0.1"]
     assert visitor.get(path).status_code == 404
     assert visitor.post(path, password="a second pass phrase").status_code == 404
 
