@@ -15,7 +15,7 @@ from .config import Settings
 from .cookies import Sessions
 from .envelope import failure_of
 from .extensions import csrf, db, migrate
-from .network import host_name
+from .network import host_name, is_text
 from .web.pages import answer_error
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -62,12 +62,15 @@ def create_app(config: Settings | None = None) -> Flask:
 
 
 def _refuse_other_hosts(config: Settings) -> Callable[[], None]:
-    """Refuse a request for a host that somebody made up: links could be built with its name."""
+    """Refuse a request for a host that somebody made up: links could be built with its name.
+
+    And one whose query is no text, before somebody wants to read it.
+    """
     public = urlsplit(config.public_url).hostname
     accepted = {"localhost", "127.0.0.1", "::1", config.host, public}
 
     def refuse() -> None:
-        if host_name(request) not in accepted:
+        if host_name(request) not in accepted or not is_text(request.query_string):
             abort(400)
 
     return refuse

@@ -18,6 +18,11 @@ from .errors import Busy, OperationError
 
 log = logging.getLogger(__name__)
 
+# A value may hold line ends: what is shown goes on until SQLAlchemy or Python have the word again.
+_SHOWN_ROWS = re.compile(
+    r"^(?:DETAIL|CONTEXT): .*?(?=^\[SQL|^The above exception|^During handling|\Z)", re.M | re.S
+)
+
 _HTTP_CODES = {
     400: ("BAD_REQUEST", "validation", "The request cannot be understood."),
     404: ("NOT_FOUND", "not_found", "There is nothing at this address."),
@@ -57,15 +62,26 @@ def failure_of(error: Exception) -> Response:
         return _failure_of_http(error)
     if isinstance(error, SQLAlchemyError) and is_unavailable(error):
         return failure(Busy("The panel's database cannot be reached at this moment; try again."))
+    reference = log_unforeseen(error)
+    return failure(OperationError("SERVER_ERROR", f"Something went wrong; reference {reference}."))
+
+
+def log_unforeseen(error: Exception) -> str:
+    """Log what nobody foresaw, without values; the reference under which it stands there."""
     reference = secrets.token_hex(6)
     log.error("unforeseen error, reference %s\n%s", reference, _trace_without_values(error))
-    return failure(OperationError("SERVER_ERROR", f"Something went wrong; reference {reference}."))
+    return reference
+
+
+def allowed_methods(error: HTTPException) -> str:
+    """What the Allow header of a 405 says; "" for any other error (RFC 9110, section 15.5.6)."""
+    return ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
 
 
 def _trace_without_values(error: Exception) -> str:
     """The traceback, without the lines in which PostgreSQL shows the whole row it refused."""
     trace = "".join(traceback.format_exception(error))
-    return re.sub(r"^(?:DETAIL|CONTEXT): .*\n?", "", trace, flags=re.MULTILINE)
+    return _SHOWN_ROWS.sub("", trace)
 
 
 def _failure_of_http(error: HTTPException) -> Response:
@@ -74,8 +90,8 @@ def _failure_of_http(error: HTTPException) -> Response:
     refusal = OperationError(code, message)
     refusal.status, refusal.type = status, kind
     response = failure(refusal)
-    if allowed := getattr(error, "valid_methods", None):
-        response.headers["Allow"] = ", ".join(sorted(allowed))
+    if allowed := allowed_methods(error):
+        response.headers["Allow"] = allowed
     return response
 
 

@@ -26,7 +26,7 @@ MAX_NAME = 100
 MAX_PAGE = 1000
 MAX_OVERLAP_HOURS = 168
 
-_NODE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+NODE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def _reads_text(parse: Callable[[str], Any]) -> PlainValidator:
@@ -87,7 +87,7 @@ def _parse_network(text: str) -> str:
 
 
 def _parse_node_name(text: str) -> str:
-    if not _NODE_NAME.fullmatch(text):
+    if not NODE_NAME.fullmatch(text):
         raise Invalid(
             "A node's name has 1 to 63 characters: a-z, 0-9 and hyphens, no hyphen first."
         )

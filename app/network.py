@@ -47,3 +47,12 @@ def host_name(request: Request) -> str | None:
     """The host a request is for, without port or brackets; None when it is not written so."""
     match = _HOST.fullmatch(request.headers.get("Host", ""))
     return (match[1] or match[2]).lower() if match else None
+
+
+def is_text(query: bytes) -> bool:
+    """Whether a query can be read; clients write other characters than ASCII as %XX or UTF-8."""
+    try:
+        query.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

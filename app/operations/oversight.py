@@ -15,7 +15,7 @@ from ..addresses import parse_contact, parse_domain
 from ..caller import Caller
 from ..errors import Forbidden, Invalid, NotFound
 from ..extensions import db
-from ..fields import MAX_ID
+from ..fields import MAX_ID, NODE_NAME
 from ..models import (
     AuditEntry,
     Domain,
@@ -56,7 +56,9 @@ def nodes(caller: Caller) -> list[NodeRow]:
 def node(caller: Caller, name: str) -> NodeRow:
     """One node with its keys. Raises NotFound."""
     _refuse_all_but_admins(caller)
-    found = db.session.scalar(select(Node).where(Node.name == name))
+    # A name that none can have is not looked for: PostgreSQL refuses even to compare some texts.
+    is_name = NODE_NAME.fullmatch(name)
+    found = db.session.scalar(select(Node).where(Node.name == name)) if is_name else None
     if found is None:
         raise NotFound("NODE_NOT_FOUND", "There is no such node.")
     feed = db.session.scalars(select(Feed)).one()

@@ -60,7 +60,7 @@ def set_up(app: Flask, config: Settings) -> None:
         SEND_FILE_MAX_AGE_DEFAULT=365 * 24 * 3600,  # addresses of files change with their content
     )
     csrf.init_app(app)
-    login_manager.init_app(app)
+    login_manager.init_app(app, add_context_processor=False)  # g.caller says who it is
     login_manager.session_protection = None  # sessions are kept, and ended, in the database
     login_manager.user_loader(find_visitor)
     login_manager.unauthorized_handler(send_to_sign_in)

@@ -45,7 +45,7 @@ def show(name: str) -> Response:
 @access("person")
 def enable(name: str) -> Response:
     """Turn e-mail on."""
-    OPERATIONS["enable-email"](my_project(), domain=name)
+    name = OPERATIONS["enable-email"](my_project(), domain=name).domain.name
     return go("domains.show", name=name, said=f"E-mail is on for {domain_in_unicode(name)}.")
 
 
@@ -61,7 +61,7 @@ def confirm_disable(name: str) -> Response:
 def disable(name: str) -> Response:
     """Turn e-mail off."""
     try:
-        OPERATIONS["disable-email"](my_project(), domain=name)
+        name = OPERATIONS["disable-email"](my_project(), domain=name).domain.name
     except OperationError as error:
         if error.code != "MAILBOXES_EXIST":
             raise

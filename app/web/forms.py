@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import g
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -16,7 +17,7 @@ from wtforms import (
     StringField,
 )
 
-from ..errors import OperationError
+from ..errors import Forbidden, NoLongerYours, OperationError
 
 
 def _trimmed(text: str | None) -> str:
@@ -34,7 +35,13 @@ class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
         self.problems = []
 
     def refuse(self, error: OperationError) -> None:
-        """Show why the operation refused: at its field, else above the form."""
+        """Show why the operation refused: at its field, else above the form.
+
+        Who may not see the form any more is shown an error page instead of it.
+        """
+        if isinstance(error, Forbidden | NoLongerYours):
+            raise error
+        g.retry_after = error.retry_after
         sentence = error.message if not error.recovery else f"{error.message} {error.recovery}"
         field: Field | None = self._fields.get(error.field or "")
         if field is None or isinstance(field, HiddenField):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import secrets
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -34,12 +32,12 @@ from .. import clock
 from ..addresses import domain_in_unicode
 from ..caller import Caller
 from ..database import is_unavailable
-from ..errors import Busy, OperationError
+from ..envelope import allowed_methods, log_unforeseen
+from ..errors import Busy, NoLongerYours, OperationError
+from ..extensions import db
 from ..models import Project
 from ..operations import browse
 from .access import project_of
-
-log = logging.getLogger(__name__)
 
 THEMES = ("", "light", "dark")
 
@@ -53,6 +51,8 @@ def me() -> Caller:
 def my_project() -> Caller:
     """Who is looking, in a project; without one there is nothing to see but how to get one."""
     if me().project_id is None:
+        if "project" in request.form:
+            raise NoLongerYours
         abort(render("overview/no_project.html"))
     return me()
 
@@ -77,8 +77,8 @@ def go(endpoint: str, said: str | None = None, **values: Any) -> Response:
     return make_response(redirect(address, 303))
 
 
-def shown_once(response: Response) -> Response:
-    """A page with a secret: no cache may keep it."""
+def never_stored(response: Response) -> Response:
+    """A page with a secret, if only a suggested one: no cache may keep it."""
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -88,6 +88,8 @@ def finish(response: Response) -> Response:
     headers = response.headers
     headers.setdefault("Cache-Control", "private, no-cache")
     headers.setdefault("Vary", "HX-Request, HX-Request-Type, Cookie")
+    if retry_after := g.get("retry_after"):  # a form that shows a refusal, in the words of HTTP
+        headers.setdefault("Retry-After", str(retry_after))
     return response
 
 
@@ -95,22 +97,31 @@ def answer_error(error: Exception) -> Any:
     """A page for whatever went wrong, in the same look."""
     if isinstance(error, HTTPException) and error.response is not None:
         return error.response  # somebody aborted with a page of their own
+    if isinstance(error, SQLAlchemyError) and is_unavailable(error):
+        error = Busy("The database cannot be reached at this moment; try again.")
     status, title, message = _explained(error)
+    if status >= 500:
+        g.caller = None  # the frame asks the database, which may be what failed
     if status >= 500 and not isinstance(error, OperationError):
-        reference = secrets.token_hex(6)
-        log.error("unforeseen error, reference %s", reference, exc_info=error)
-        message = f"{message} The reference is {reference}."
-    response = make_response(
-        render_template("error.html", status=status, title=title, message=message), status
-    )
-    if isinstance(error, OperationError) and error.retry_after:
-        response.headers["Retry-After"] = str(error.retry_after)
+        message = f"{message} The reference is {log_unforeseen(error)}."
+    try:
+        db.session.rollback()  # on PostgreSQL a transaction that failed answers nothing more
+        page = render_template("error.html", title=title, message=message)
+    except (SQLAlchemyError, OperationError) as fault:
+        if status >= 500:
+            raise
+        return answer_error(fault)
+    response = make_response(page, status)
+    if isinstance(error, OperationError):
+        g.retry_after = error.retry_after
+    if isinstance(error, HTTPException) and (allowed := allowed_methods(error)):
+        response.headers["Allow"] = allowed
+    if "X-Poll" in request.headers:
+        response.headers["HX-Reswap"] = "none"  # a line of a page is no place for another page
     return finish(response)
 
 
 def _explained(error: Exception) -> tuple[int, str, str]:
-    if isinstance(error, SQLAlchemyError) and is_unavailable(error):
-        error = Busy("The database cannot be reached at this moment; try again.")
     if isinstance(error, OperationError):
         return error.status, "That did not work", error.message
     if isinstance(error, CSRFError):
@@ -130,7 +141,9 @@ def offer_to_templates(app: Flask) -> None:
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals.update(icon=icon, asset=asset, ago=ago, in_unicode=domain_in_unicode)
+    app.jinja_env.globals.update(
+        icon=icon, asset=asset, ago=ago, in_unicode=domain_in_unicode, has_mcp=has_mcp
+    )
     app.context_processor(_frame)
 
 
@@ -153,6 +166,11 @@ def _projects(caller: Caller) -> Sequence[Project]:
     """The projects read before the view; a change has dropped them, then once more by one query."""
     kept: Sequence[Project] = g.projects
     return browse.projects(caller) if kept and inspect(kept[0]).expired else kept
+
+
+def has_mcp() -> bool:
+    """Whether assistants can connect to this panel."""
+    return "mcp" in current_app.blueprints
 
 
 def theme() -> str:

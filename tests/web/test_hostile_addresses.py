@@ -1,0 +1,73 @@
+"""Addresses and fields that nobody types: found or not, but never a fault, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from app.extensions import db
+from app.models import Domain
+from tests.conftest import ON_BOTH
+from tests.web.conftest import Browser
+from tests.web.test_every_page import rules
+
+STRANGE = ["%00", "a%00b", "%ED%A0%80", "%FF", "9" * 5000, "%F0%9F%92%A5", "%2e%2e%2fx", "-1"]
+
+
+@pytest.fixture(params=ON_BOTH)
+def database(request: pytest.FixtureRequest) -> str:
+    """SQLite, then PostgreSQL."""
+    return str(request.param)
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_no_address_is_a_fault(app: Flask, root: Browser, strange: str) -> None:
+    for _, verb, path in rules(app):
+        address = path.replace("thing", strange).replace("/1/", f"/{strange}/")
+        if address == path:
+            continue
+        root.get("/account")
+        answer = root.get(address) if verb == "GET" else root.post(address, typed="x")
+        assert answer.status_code < 500, (verb, address)
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_no_query_is_a_fault(app: Flask, root: Browser, strange: str) -> None:
+    names = ("q", "page", "per", "undo", "state", "sort", "domain", "action", "project", "next")
+    names = (*names, "for", "local_part", "days", "expired")
+    query = "&".join(f"{name}={strange}" for name in names)
+    for _, verb, path in rules(app):
+        if verb == "GET":
+            assert root.get(f"{path}?{query}").status_code < 500, path
+
+
+@pytest.mark.parametrize("strange", ["\0", "9" * 5000, "\N{COLLISION SYMBOL}", "x" * 5000, "-1"])
+def test_no_field_is_a_fault(app: Flask, root: Browser, strange: str) -> None:
+    names = ("email", "name", "domain", "local_part", "password", "quota_mb", "days", "scope")
+    names = (*names, "project_id", "projects", "ip_address", "typed", "present", "overlap_hours")
+    fields = dict.fromkeys((*names, "theme", "is_admin", "next"), strange)
+    for _, verb, path in rules(app):
+        if verb == "POST" and path != "/sign-out":
+            root.get("/account")
+            for action in ("off", strange):
+                answer = root.post(path, action=action, **fields)
+                assert answer.status_code < 500, path
+
+
+@pytest.mark.parametrize("path", ["/mailboxes", "/no/such/page", "/iapi/openapi.json"])
+def test_a_query_that_is_no_text_is_refused(root: Browser, path: str) -> None:
+    answer = root.client.get(path, environ_overrides={"QUERY_STRING": "q=\xff"})
+    assert answer.status_code == 400
+    answer = root.client.get(path, environ_overrides={"QUERY_STRING": "q=b\xc3\xbccher"})
+    assert answer.status_code in (200, 404)
+
+
+def test_a_name_in_both_scripts_is_turned_on(app: Flask, alice: Browser) -> None:
+    with app.app_context():
+        db.session.add(Domain(name="xn--bcher-kva.xn--p1ai", project_id=1))
+        db.session.commit()
+    for name in ("BÜCHER.xn--p1ai", "xn--bcher-kva.xn--p1ai", "bücher.рф"):
+        for deed, sentence in (("enable", "on"), ("disable", "off")):
+            alice.get("/domains")
+            page = alice.follow(alice.post(f"/domains/{name}/{deed}"))
+            assert f"E-mail is {sentence} for bücher.рф." in page.text
