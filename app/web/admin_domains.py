@@ -12,7 +12,7 @@ from ..operations.oversight import DomainSearch, LinkState
 from .access import access
 from .forms import AdminDomainForm, AssignForm, ConfirmDomainForm
 from .pages import go, me, render
-from .searches import address_of, one_of, text_of, whole
+from .searches import address_of, number_of, one_of, text_of, whole
 
 bp = Blueprint("admin_domains", __name__, url_prefix="/admin/domains")
 
@@ -116,11 +116,8 @@ def _on_a_page(error: OperationError) -> OperationError:
 
 
 def _project_of(typed: str | None) -> dict[str, Any]:
-    """The project that was chosen; what is no number is refused with a sentence."""
-    if not typed:
-        return {}
-    is_number = typed.isascii() and typed.isdigit() and len(typed) < 11
-    return {"project_id": int(typed) if is_number else typed}
+    """The project that was chosen, if one was."""
+    return {"project_id": number_of(typed)} if typed else {}
 
 
 def _projects(nothing: str) -> list[tuple[str, str]]:

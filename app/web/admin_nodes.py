@@ -10,7 +10,7 @@ from ..operations import OPERATIONS, oversight
 from ..operations.results import OneNode
 from .access import access
 from .forms import ConfirmNodeForm, NodeForm, RotateForm
-from .pages import go, me, render, shown_once
+from .pages import go, me, never_stored, render
 
 bp = Blueprint("admin_nodes", __name__, url_prefix="/admin/nodes")
 
@@ -125,7 +125,7 @@ def _page(name: str, form: RotateForm, status: int = 200) -> Response:
 
 
 def _key_page(made: OneNode, hours: object = None) -> Response:
-    return shown_once(
+    return never_stored(
         render(
             "admin_nodes/key.html",
             node=made.node,

@@ -14,7 +14,8 @@ from ..operations import OPERATIONS, browse, oversight
 from ..operations.panel import WELCOME_DAYS, NewPerson
 from .access import access
 from .forms import PersonForm, PersonSettingsForm
-from .pages import go, me, render, shown_once
+from .pages import go, me, never_stored, render
+from .searches import number_of
 
 bp = Blueprint("admin_people", __name__, url_prefix="/admin/people")
 
@@ -43,7 +44,7 @@ def add() -> Response:
             me(),
             email=form.email.data or "",
             is_admin=bool(form.is_admin.data),
-            projects=_numbers(form.projects.data),
+            projects=[number_of(text) for text in form.projects.data or []],
         )
     except OperationError as error:
         form.refuse(error)
@@ -68,7 +69,7 @@ def edit(email: str) -> Response:
             me(),
             email=email,
             is_admin=bool(form.is_admin.data),
-            projects=_numbers(form.projects.data),
+            projects=[number_of(text) for text in form.projects.data or []],
         )
     except OperationError as error:
         form.refuse(error)
@@ -111,14 +112,6 @@ def _done(person: Person, said: str) -> Response:
     return go("admin_people.show", email=person.email, said=said)
 
 
-def _numbers(typed: list[str] | None) -> list[object]:
-    """The projects that were picked; what is no number is refused with a sentence."""
-    return [
-        int(text) if text.isascii() and text.isdigit() and len(text) < 11 else text
-        for text in typed or []
-    ]
-
-
 def _settings_of(row: oversight.PersonRow) -> PersonSettingsForm:
     return PersonSettingsForm(
         formdata=None,
@@ -148,7 +141,7 @@ def _page(email: str, form: PersonSettingsForm | None = None, status: int = 200)
 
 
 def _link_page(made: NewPerson, is_new: bool = False) -> Response:
-    return shown_once(
+    return never_stored(
         render(
             "admin_people/link.html",
             somebody=made.person,

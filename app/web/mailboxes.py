@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from flask import Blueprint, Response, abort, flash, request, url_for
+from flask import Blueprint, Response, abort, flash, request
 
 from ..addresses import parse_address
-from ..errors import Invalid, NotFound, OperationError
+from ..errors import Forbidden, Invalid, NoLongerYours, NotFound, OperationError
 from ..extensions import settings
 from ..models import Mailbox
 from ..operations import OPERATIONS, browse
@@ -15,13 +15,14 @@ from ..operations.browse import MailboxSearch, MailboxState, Sort
 from ..passwords import generate
 from .access import access
 from .forms import ConfirmForm, MailboxForm, MailboxSettingsForm, PasswordForm
-from .pages import go, my_project, render, shown_once
-from .searches import text_of
+from .pages import go, my_project, never_stored, render
+from .searches import address_of, number_of, one_of, text_of, whole
 
 bp = Blueprint("mailboxes", __name__, url_prefix="/mailboxes")
 
 QUOTAS = (512, 1024, 2048, 5120, 10240)
 PAGE_SIZES = (25, 50, 100)
+MAX_REFUSALS, MAX_SHOWN = 5, 100  # sentences, and characters of an address in one
 
 
 @bp.get("")
@@ -29,12 +30,13 @@ PAGE_SIZES = (25, 50, 100)
 def index() -> Response:
     """The list, filtered, sorted and in pages, all of it in the address."""
     search = _search()
-    undo = min(_whole(request.args.get("undo", ""), 0), max(PAGE_SIZES))
+    undo = min(whole(request.args.get("undo", ""), 0), max(PAGE_SIZES))
     return render(
         "mailboxes/index.html",
         part="mailboxes/_list.html",
         page=browse.mailboxes(my_project(), search),
         search=search,
+        address=lambda **changes: address_of("mailboxes.index", search, **changes),
         domains=browse.mail_domains(my_project()),
         removed=browse.just_removed(my_project(), undo) if undo else [],
     )
@@ -66,7 +68,7 @@ def add() -> Response:
             my_project(),
             email=email,
             password=form.password.data or "",
-            quota_mb=_number(form.quota_mb.data),
+            quota_mb=number_of(form.quota_mb.data),
         )
     except OperationError as error:
         if error.field == "email":
@@ -80,7 +82,7 @@ def add() -> Response:
         sync=made.sync,
         mail_host=settings.mail_host,
     )
-    return shown_once(page)
+    return never_stored(page)
 
 
 @bp.get("/<email>")
@@ -99,7 +101,7 @@ def edit(email: str) -> Response:
         OPERATIONS["update-user"](
             my_project(),
             email=email,
-            quota_mb=_number(form.quota_mb.data),
+            quota_mb=number_of(form.quota_mb.data),
             can_login=bool(form.can_login.data),
             can_receive=bool(form.can_receive.data),
         )
@@ -129,7 +131,7 @@ def edit_password(email: str) -> Response:
         mail_host=settings.mail_host,
         is_renewed=True,
     )
-    return shown_once(page)
+    return never_stored(page)
 
 
 @bp.post("/<email>/remove")
@@ -192,13 +194,16 @@ def change_several() -> Response:
         abort(400)
     name, values, done = verbs[request.form["action"]]
     emails = request.form.getlist("email")[: max(PAGE_SIZES)]
-    changed = 0
+    changed, refusals = 0, []
     for email in emails:
         try:
             OPERATIONS[name](my_project(), email=email, **values)
             changed += 1
+        except (Forbidden, NoLongerYours):
+            raise
         except OperationError as error:
-            flash(f"{email}: {error.message}")
+            refusals.append(f"{email[:MAX_SHOWN]}: {error.message}")
+    _say_why_not(refusals)
     undo = changed if name == "remove-user" and changed else None
     said = None if undo else _several(changed, done)
     return go("mailboxes.index", said=said, undo=undo)
@@ -211,6 +216,14 @@ def live(email: str) -> Response:
     mailbox = _find(email)
     sync = browse.sync(my_project(), mailbox.revision)
     return render("mailboxes/_live.html", mailbox=mailbox, sync=sync)
+
+
+def _say_why_not(refusals: list[str]) -> None:
+    """What is said on the next page travels in a cookie, which holds 4 KB."""
+    for refusal in refusals[:MAX_REFUSALS]:
+        flash(refusal)
+    if more := len(refusals[MAX_REFUSALS:]):
+        flash(f"And {more} more could not be changed.")
 
 
 def _several(count: int, done: str) -> str:
@@ -230,7 +243,7 @@ def _page(
     settings_form: MailboxSettingsForm | None = None,
     password_form: PasswordForm | None = None,
 ) -> Response:
-    return render(
+    page = render(
         "mailboxes/show.html",
         status=status,
         mailbox=mailbox,
@@ -241,6 +254,7 @@ def _page(
         has_error=status != 200,
         quotas=QUOTAS,
     )
+    return never_stored(page)
 
 
 def _settings_of(mailbox: Mailbox) -> MailboxSettingsForm:
@@ -257,13 +271,8 @@ def _settings_of(mailbox: Mailbox) -> MailboxSettingsForm:
 def _new_page(form: MailboxForm, status: int = 200) -> Response:
     domains = browse.mail_domains(my_project())
     form.domain.choices = [(domain.name, domain.name) for domain in domains]
-    return render("mailboxes/new.html", status=status, form=form, domains=domains, quotas=QUOTAS)
-
-
-def _number(text: str | None) -> object:
-    """A number that was typed; anything else goes on as it is, to be refused with a sentence."""
-    is_number = text is not None and text.isascii() and text.isdigit() and len(text) < 10
-    return int(text or 0) if is_number else text or ""
+    page = render("mailboxes/new.html", status=status, form=form, domains=domains, quotas=QUOTAS)
+    return never_stored(page)
 
 
 def _search() -> MailboxSearch:
@@ -272,29 +281,8 @@ def _search() -> MailboxSearch:
     return MailboxSearch(
         q=text_of(given.get("q", "")),
         domain=text_of(given.get("domain", "")),
-        state=_one_of(given.get("state", ""), get_args(MailboxState), ""),
-        sort=_one_of(given.get("sort", ""), get_args(Sort), "email"),
-        page=_whole(given.get("page", ""), 1),
-        per=_one_of(_whole(given.get("per", ""), 25), PAGE_SIZES, 25),
+        state=one_of(given.get("state", ""), get_args(MailboxState), ""),
+        sort=one_of(given.get("sort", ""), get_args(Sort), "email"),
+        page=whole(given.get("page", ""), 1),
+        per=one_of(whole(given.get("per", ""), 25), PAGE_SIZES, 25),
     )
-
-
-def _one_of(value: Any, choices: tuple[Any, ...], default: Any) -> Any:
-    return value if value in choices else default
-
-
-def _whole(text: str, default: int) -> int:
-    is_number = text.isascii() and text.isdigit() and len(text) < 7
-    return max(default, int(text)) if is_number else default
-
-
-def page_address(search: MailboxSearch, **changes: object) -> str:
-    """The address of the list with something changed; defaults are left out of it."""
-    values = {**vars(search), **changes}
-    kept = {name: value for name, value in values.items() if value != getattr(MailboxSearch, name)}
-    return url_for("mailboxes.index", **kept)
-
-
-@bp.app_context_processor
-def _offer() -> dict[str, Any]:
-    return {"page_address": page_address}

@@ -11,7 +11,8 @@ from ..models import Token
 from ..operations import OPERATIONS, browse
 from .access import access
 from .forms import TokenForm
-from .pages import go, my_project, render, shown_once
+from .pages import go, my_project, never_stored, render
+from .searches import number_of
 
 bp = Blueprint("tokens", __name__, url_prefix="/tokens")
 
@@ -27,7 +28,8 @@ def index() -> Response:
 @access("person")
 def new() -> Response:
     """The form for a new token."""
-    return render("tokens/new.html", form=TokenForm(), project_id=my_project().project_id)
+    my_project()
+    return render("tokens/new.html", form=TokenForm())
 
 
 @bp.post("/new")
@@ -35,7 +37,7 @@ def new() -> Response:
 def add() -> Response:
     """Make it, and show it once."""
     form, caller = TokenForm(), my_project()
-    days = {"days": int(form.days.data)} if (form.days.data or "").isdecimal() else {}
+    days = {"days": number_of(form.days.data)} if form.days.data else {}
     try:
         made = OPERATIONS["add-token"](
             caller,
@@ -46,15 +48,14 @@ def add() -> Response:
         )
     except OperationError as error:
         form.refuse(error)
-        project_id = caller.project_id
-        return render("tokens/new.html", status=error.status, form=form, project_id=project_id)
+        return render("tokens/new.html", status=error.status, form=form)
     page = render(
         "tokens/added.html",
         token=made.token,
         text=made.text,
         public_url=settings.public_url.rstrip("/"),
     )
-    return shown_once(page)
+    return never_stored(page)
 
 
 @bp.get("/<int:token_id>/revoke")

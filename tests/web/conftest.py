@@ -26,6 +26,7 @@ MARKUP = '"><svg onload=1>'
 MAX_QUERIES = 8
 
 _TOKEN = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
+_PROJECT = re.compile(r'type="hidden" name="project" value="(\d+)"')
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Browser:
     app: Flask
     client: FlaskClient
     csrf_token: str = ""
+    project: str = ""
     queries: list[str] = field(default_factory=list)
 
     def get(self, path: str, **options: Any) -> TestResponse:
@@ -48,7 +50,9 @@ class Browser:
 
     def post(self, path: str, **fields: Any) -> TestResponse:
         """Send a form from the page before; a redirect is answered as it is."""
-        data = {"csrf_token": self.csrf_token, **fields}
+        data = {"csrf_token": self.csrf_token, "project": self.project, **fields}
+        if not data["project"]:
+            del data["project"]
         with self._counting():
             return self._note(self.client.post(path, data=data))
 
@@ -66,6 +70,8 @@ class Browser:
     def _note(self, response: TestResponse) -> TestResponse:
         if response.mimetype == "text/html" and (found := _TOKEN.search(response.text)):
             self.csrf_token = html.unescape(found[1])
+            shown = _PROJECT.search(response.text)
+            self.project = shown[1] if shown else ""
         return response
 
     @contextmanager

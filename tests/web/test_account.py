@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -123,7 +124,7 @@ def ended_meanwhile(app: Flask, endpoint: str) -> Iterator[None]:
     view = app.view_functions[endpoint]
 
     @wraps(view)
-    def late(**values: object) -> object:
+    def late(**values: Any) -> Any:
         with app.app_context(), write_transaction() as session:
             session.execute(db.delete(WebSession))
         return view(**values)

@@ -109,11 +109,12 @@ class TestLog:
     def test_it_shows_no_values(
         self, app: Flask, root: Browser, caplog: pytest.LogCaptureFixture
     ) -> None:
-        def refused() -> None:
+        def refused() -> str:
             """As a page whose view does what the database refuses."""
             db.session.add(Person(email="secret\nvalue@people.example", password_hash="$2y$"))
             db.session.flush()
             db.session.execute(text("UPDATE people SET email = NULL"))
+            return ""
 
         refused.access = "everyone"  # type: ignore[attr-defined]
         app.view_functions["auth.sign_in"] = refused

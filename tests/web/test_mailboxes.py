@@ -67,6 +67,28 @@ def test_it_explains_what_is_wrong_and_keeps_the_rest(
         assert 'value="777"' in answer.text
 
 
+def test_no_cache_keeps_a_suggested_or_typed_password(alice: Browser) -> None:
+    add(alice)
+    alice.get("/mailboxes")
+    typed = {"local_part": "", "domain": "example.nl", "password": PASSWORD, "quota_mb": "1"}
+    for page in (
+        alice.get("/mailboxes/new"),
+        alice.get("/mailboxes/info@example.nl"),
+        alice.post("/mailboxes/new", **typed),
+        alice.post("/mailboxes/info@example.nl/password", password="info@example.nl"),
+    ):
+        assert 'id="password"' in page.text
+        assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_what_could_not_be_changed_fits_into_a_cookie(alice: Browser) -> None:
+    alice.get("/mailboxes")
+    strange = [f"{'x' * 500}{number}@example.nl" for number in range(40)]
+    answer = alice.post("/mailboxes/several", action="off", email=strange)
+    assert len(answer.headers["Set-Cookie"]) < 4093  # what browsers keep, RFC 6265 section 6.1
+    assert "And 35 more could not be changed." in alice.follow(answer).text
+
+
 def test_a_double_click_makes_one_mailbox(app: Flask, alice: Browser) -> None:
     add(alice)
     fields = {"local_part": "info", "domain": "example.nl", "password": PASSWORD}

@@ -154,7 +154,8 @@ def test_a_page_that_asks_again_by_itself_is_no_use_of_a_session(
             db.session.execute(db.update(WebSession).values(seen_at=then))
             db.session.commit()
             assert alice.get("/mailboxes", headers=headers).status_code == 200
-            return db.session.scalars(db.select(WebSession.seen_at)).one() > then
+            seen: str = db.session.scalars(db.select(WebSession.seen_at)).one()
+            return seen > then
 
     assert seen_again()
     assert not seen_again(**{"X-Poll": "true"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
 
 from app.caller import command_line
 from app.extensions import db
@@ -68,13 +68,24 @@ def test_its_page_shows_how_to_use_it(alice: Browser) -> None:
     alice.get("/tokens/new")
     page = alice.post("/tokens/new", name="website", scope="write", days="90").text
     assert "http://127.0.0.1:8000/iapi/project/1/email_account/list-domains" in page
-    assert "http://127.0.0.1:8000/mcp-token" in page
-    assert "mcpServers" in page
+
+
+def test_assistants_are_spoken_of_once_they_can_connect(app: Flask, alice: Browser) -> None:
+    def pages() -> str:
+        alice.get("/tokens/new")
+        added = alice.post("/tokens/new", name="website", scope="write", days="90").text
+        return added + alice.get("/tokens").text + alice.get("/docs").text
+
+    assert "mcp" not in pages()
+    assert "assistant" not in pages()
+    app.blueprints["mcp"] = Blueprint("mcp", __name__)
+    assert "http://127.0.0.1:8000/mcp-token" in pages()
+    assert "mcpServers" in pages()
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", ""), ("name", "x" * 101), ("scope", "all"), ("days", "99999")],
+    [("name", ""), ("name", "x" * 101), ("scope", "all"), ("days", "99999"), ("days", "9" * 5000)],
 )
 def test_it_rejects_what_cannot_be_with_the_form(alice: Browser, field: str, value: str) -> None:
     alice.get("/tokens/new")
