@@ -22,7 +22,9 @@
 
   // After a swap, look where the answer asks to: the first error, or the result.
   // A question that was fetched into the dialog opens it; Esc or the way back closes it.
-  document.addEventListener("htmx:after:swap", () => {
+  // What a page asks by itself moves nobody's focus.
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail.ctx.request.headers["X-Poll"]) return;
     const dialog = document.getElementById("dialog");
     if (dialog?.childElementCount && !dialog.open) dialog.showModal();
     focusFirst(dialog?.open ? dialog : document);

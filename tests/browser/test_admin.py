@@ -104,6 +104,19 @@ def test_a_node_is_added_paused_and_removed(desk: Desk, begin: Begin, way: Way) 
     the_log_tells(hands, name)
 
 
+def test_what_a_page_asks_by_itself_is_told_from_what_somebody_asks(begin: Begin) -> None:
+    """Else a tab that was left open would keep its session for ever."""
+    hands = begin("mouse")
+    add_node(hands, "pi-watched")
+    with hands.page.expect_request("**/first-sync") as asked:
+        pass
+    assert asked.value.headers["x-poll"] == "true"
+    hands.page.goto("/admin/audit")
+    with hands.page.expect_request("**/admin/audit?q=*") as asked:
+        hands.page.locator("#q").press_sequentially("pi")
+    assert "x-poll" not in asked.value.headers
+
+
 def the_log_tells(hands: Hands, name: str) -> None:
     """Everything that was done to a node is in the audit log, and no key is."""
     hands.page.goto(f"/admin/audit?q={name}")
