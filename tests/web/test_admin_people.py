@@ -12,6 +12,7 @@ from app.caller import command_line
 from app.extensions import db
 from app.models import Membership, Person, Project
 from app.operations import OPERATIONS
+from tests.conftest import PASSWORD
 from tests.web.conftest import MARKUP, MAX_QUERIES, Browser
 
 LINK = re.compile(r'id="the-link">http://127\.0\.0\.1:8000(/welcome/mcw_[0-9A-Za-z]{38})<')
@@ -131,7 +132,9 @@ def test_the_last_admin_stays(app: Flask, root: Browser, verb: str) -> None:
 
 def test_an_admin_who_gives_up_the_right_goes_on_as_a_customer(app: Flask, root: Browser) -> None:
     with app.app_context():
-        OPERATIONS["add-person"](command_line(), email="rita@people.example", is_admin=True)
+        OPERATIONS["add-person"](
+            command_line(), email="rita@people.example", password=PASSWORD, is_admin=True
+        )
     root.get(f"/admin/people/{ROOT}")
     page = root.follow(root.post(f"/admin/people/{ROOT}/settings", projects=["1"]))
     assert page.status_code == 200
