@@ -44,13 +44,13 @@ def sign_in(email: str, password: str, *, address: str, user_agent: str) -> str:
     stored = person.password_hash if person else None
     is_right = matches(password, stored or _dummy_hash(settings.person_bcrypt_cost))
     if person is None or stored is None or person.disabled_at or not is_right:
-        _record(f"person {typed}"[:200], "sign-in refused", address)
+        _record(f"person {typed}"[:320], "sign-in refused", address)
         raise WrongPassword
     person_id = person.id
     try:
         credential = _begin(person_id, stored, address, user_agent)
     except WrongPassword:
-        _record(f"person {typed}"[:200], "sign-in refused", address)
+        _record(f"person {typed}"[:320], "sign-in refused", address)
         raise
     with suppress(Busy):  # who is signed in by now is not told to try again
         give_back_sign_in(typed, address)
