@@ -16,6 +16,7 @@ from .cookies import Sessions
 from .envelope import failure_of
 from .extensions import csrf, db, migrate
 from .network import host_name, is_text
+from .routes import Route
 from .web.pages import answer_error
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +34,7 @@ def create_app(config: Settings | None = None) -> Flask:
         template_folder=str(_ROOT / "templates"),
         static_folder=str(_ROOT / "static"),
     )
+    app.url_rule_class = Route
     app.extensions["mailcote"] = config
     app.config.update(
         SQLALCHEMY_DATABASE_URI=config.database,

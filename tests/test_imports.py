@@ -57,6 +57,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"database", "extensions", "models", "orjson", "sqlalchemy"},
     # What a process knows without asking the database again.
     "watch": {"extensions", "models", "sqlalchemy"},
+    # How the application's routes are kept, whichever face they are of.
+    "routes": {"werkzeug"},
     # Which requests have a session at all; only people's do.
     "cookies": {"flask"},
     "openapi": {"fields", "operations", "orjson", "pydantic"},
