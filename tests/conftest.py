@@ -26,6 +26,7 @@ from app.config import Settings
 from app.extensions import Base, db
 from app.operations import OPERATIONS
 from tests import postgres
+from tests.applications import Applications, closed_file
 
 # The same examples at every run, and no clock: a slow machine is not a wrong answer.
 hypothesis.settings.register_profile("mailcote", derandomize=True, deadline=None)
@@ -48,10 +49,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with app.app_context():
         upgrade()
         _follow_the_epoch()
-        db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-        db.session.remove()
-        db.engine.dispose()
-    return folder / "panel.db"
+    return closed_file(app)
 
 
 @pytest.fixture(scope="session")
@@ -80,17 +78,20 @@ def database() -> str:
     return "sqlite"
 
 
+@pytest.fixture(scope="session")
+def applications(tmp_path_factory: pytest.TempPathFactory) -> Applications:
+    """What the tests of this process share."""
+    return Applications(tmp_path_factory.mktemp("instance"))
+
+
 @pytest.fixture
-def settings(
-    tmp_path: Path, database: str, request: pytest.FixtureRequest, migrated_file: Path
-) -> Settings:
-    """Cheap hashes and no rate limits, unless a test replaces them."""
-    url = ""
+def settings(applications: Applications, database: str, request: pytest.FixtureRequest) -> Settings:
+    """Cheap hashes and no rate limits, unless a test replaces them; the panel is empty."""
     if database == "sqlite":
-        shutil.copy(migrated_file, tmp_path / "panel.db")
-    else:
-        url = request.getfixturevalue("postgres_url")
-    return cheap_settings(tmp_path, url)
+        applications.begin_with(request.getfixturevalue("migrated_file"))
+        return cheap_settings(applications.folder)
+    applications.begin_with()
+    return cheap_settings(applications.folder, request.getfixturevalue("postgres_url"))
 
 
 def cheap_settings(folder: Path, database_url: str = "") -> Settings:
@@ -107,17 +108,13 @@ def cheap_settings(folder: Path, database_url: str = "") -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    """The application on an empty panel."""
-    app = create_app(settings)
-    with app.app_context():
-        if db.engine.dialect.name == "postgresql":
-            _empty()
-    yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    app.extensions["node_desk"].watch.close()
+def app(settings: Settings, applications: Applications) -> Iterator[Flask]:
+    """The application, with these settings."""
+    with applications.lent(settings) as app:
+        if settings.database_url:
+            with app.app_context():
+                _empty()
+        yield app
 
 
 def _empty() -> None:
@@ -201,12 +198,7 @@ def staged_panel(
     shutil.copy(migrated_file, folder / "panel.db")
     app = create_app(cheap_settings(folder))
     cast = set_the_stage(app)
-    with app.app_context():
-        db.session.remove()
-        db.session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-        db.session.remove()
-        db.engine.dispose()
-    return folder / "panel.db", cast
+    return closed_file(app), cast
 
 
 @dataclass

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from flask import Flask
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from app import create_app, schema
 from app.config import Settings
-from app.extensions import Base, db, migrate
+from app.extensions import Base, migrate
+from tests.applications import let_go
 from tests.conftest import cheap_settings
 
 
@@ -47,14 +47,6 @@ def new_panel(folder: Path, database_url: str = "") -> Settings:
         schema.bring_up_to_date()
     let_go(app)
     return settings
-
-
-def let_go(app: Flask) -> None:
-    """Close the connections of an application that is not needed any more."""
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    app.extensions["node_desk"].watch.close()
 
 
 Rows = list[tuple[Any, ...]]

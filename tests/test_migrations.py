@@ -18,8 +18,9 @@ from sqlalchemy import insert, inspect, text
 from app import create_app, schema
 from app.extensions import Base, db, migrate
 from app.models import Domain, Mailbox, Membership, Person, Project
+from tests.applications import let_go
 from tests.conftest import ON_BOTH, cheap_settings
-from tests.databases import NEWEST, contents, let_go, newer_migrations, postgres_database
+from tests.databases import NEWEST, contents, newer_migrations, postgres_database
 
 HASH = "{BLF-CRYPT}$2y$04$" + "a" * 53
 

@@ -32,11 +32,11 @@ from app.extensions import Base, db, migrate
 from app.models import Feed, Person, WebSession
 from app.operations import OPERATIONS
 from app.operations.access import welcomed
+from tests.applications import let_go
 from tests.conftest import ON_BOTH, PASSWORD, Cast
 from tests.databases import (
     NEWEST,
     contents,
-    let_go,
     libpq,
     new_panel,
     newer_migrations,

@@ -12,8 +12,9 @@ from flask import Flask
 from app import checks
 from app.caller import command_line
 from app.operations import OPERATIONS
+from tests.applications import let_go
 from tests.conftest import PASSWORD, Cast, needs_postgres
-from tests.databases import let_go, new_panel, postgres_database
+from tests.databases import new_panel, postgres_database
 
 from .mailcote import Mailcote
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +17,16 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
+from app import create_app
 from app.caller import command_line
+from app.config import Settings
 from app.extensions import db
 from app.operations import OPERATIONS
-from tests.conftest import Cast
+from tests.applications import Applications, closed_file
+from tests.conftest import Cast, cheap_settings
+from tests.staged import cast
+
+__all__ = ["cast"]
 
 PEOPLES_PASSWORD = "people's password"
 # A name that breaks out of an attribute and runs, wherever a page forgets to escape it.
@@ -92,20 +100,38 @@ class Browser:
             event.remove(engine, "before_cursor_execute", note)
 
 
-@pytest.fixture
-def people(app: Flask, cast: Cast) -> Cast:
-    """The cast as people with passwords; nobody@people.example belongs to no project."""
+@pytest.fixture(scope="session")
+def peopled_panel(
+    staged_panel: tuple[Path, Cast], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The panel with the cast and their people, made once and copied for each test."""
+    folder = tmp_path_factory.mktemp("peopled")
+    shutil.copy(staged_panel[0], folder / "panel.db")
+    app = create_app(cheap_settings(folder))
     with app.app_context():
         for name, projects in (("alice", [1]), ("bob", [1]), ("charlie", [2]), ("nobody", [])):
             _add_person(name, projects=projects)
         _add_person("root", is_admin=True)
-    return cast
+    return closed_file(app)
 
 
 def _add_person(name: str, **values: Any) -> None:
     OPERATIONS["add-person"](
         command_line(), email=f"{name}@people.example", password=PEOPLES_PASSWORD, **values
     )
+
+
+@pytest.fixture
+def settings(applications: Applications, peopled_panel: Path) -> Settings:
+    """Cheap hashes and no rate limits, on a copy of the panel with people."""
+    applications.begin_with(peopled_panel)
+    return cheap_settings(applications.folder)
+
+
+@pytest.fixture
+def people(cast: Cast) -> Cast:
+    """The cast as people with passwords; nobody@people.example belongs to no project."""
+    return cast
 
 
 @pytest.fixture
