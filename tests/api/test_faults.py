@@ -160,11 +160,15 @@ def test_a_full_disk_puts_changes_off(hampered: Api) -> None:
     assert_success(hampered("list-domains"))
 
 
-@pytest.mark.parametrize("pragmas", [("busy_timeout=50",)])
 def test_a_locked_database_puts_changes_off_until_it_is_free(
-    hampered: Api, settings: Settings
+    hampered: Api, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(sqlite3.connect(_file(settings), isolation_level=None)) as other:
+    with (
+        closing(sqlite3.connect(_file(settings), isolation_level=None)) as other,
+        monkeypatch.context() as impatient,
+    ):
+        impatient.setattr(database, "BUSY_SECONDS", 0)
+        impatient.setattr(database, "NOTE_SECONDS", 0)
         other.execute("BEGIN IMMEDIATE")
         assert_only_reads(hampered)
         other.execute("ROLLBACK")
