@@ -28,6 +28,8 @@ from app.extensions import db
 from app.operations.mailboxes import add_user
 from tests.conftest import Api, Cast, cheap_settings
 
+pytest_plugins = ["schemathesis.pytest.plugin"]  # makes a test of each operation
+
 EXAMPLES = int(os.environ.get("MAILCOTE_TEST_EXAMPLES", "8"))
 SEED = int(os.environ.get("MAILCOTE_TEST_SEED", "1"))
 NARROWER = {"domain", "email", "password", "cursor", "ip_address"}
