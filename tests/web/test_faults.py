@@ -16,7 +16,7 @@ from app.config import Settings
 from app.envelope import log_unforeseen
 from app.extensions import db
 from app.models import Person
-from tests.conftest import ON_BOTH, PASSWORD
+from tests.conftest import ON_BOTH, PASSWORD, cheap_settings
 from tests.web.conftest import Browser
 
 
@@ -106,8 +106,21 @@ class TestLog:
         """SQLite, then PostgreSQL."""
         return str(request.param)
 
+    @pytest.fixture
+    def settings(
+        self, settings: Settings, database: str, request: pytest.FixtureRequest
+    ) -> Settings:
+        """The folder's panel on SQLite, an empty one on PostgreSQL."""
+        is_sqlite = database == "sqlite"
+        url = settings.database_url if is_sqlite else request.getfixturevalue("postgres_url")
+        return cheap_settings(settings.instance, url)
+
     def test_it_shows_no_values(
-        self, app: Flask, root: Browser, caplog: pytest.LogCaptureFixture
+        self,
+        app: Flask,
+        visitor: Browser,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         def refused() -> str:
             """As a page whose view does what the database refuses."""
@@ -117,14 +130,14 @@ class TestLog:
             return ""
 
         refused.access = "everyone"  # type: ignore[attr-defined]
-        app.view_functions["auth.sign_in"] = refused
+        monkeypatch.setitem(app.view_functions, "auth.sign_in", refused)
         caplog.clear()
-        answer = root.get("/sign-in")
+        answer = visitor.get("/sign-in")
         assert answer.status_code == 500
         assert "The reference is" in answer.text
         (record,) = caplog.records
         assert "IntegrityError" in record.getMessage()
-        for value in ("secret", "value@", "$2y$", "root@people.example", "DETAIL"):
+        for value in ("secret", "value@", "$2y$", "DETAIL"):
             assert value not in caplog.text
 
     def test_what_follows_a_row_is_kept(self, caplog: pytest.LogCaptureFixture) -> None:
