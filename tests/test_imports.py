@@ -79,6 +79,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "migrations": {"app", "database", "extensions", "models", "alembic", "flask", "sqlalchemy"},
     # One file that runs on a node, where nothing of this is installed.
     "agent": set(),
+    # What makes a computer a node: texts, and joining them into one script.
+    "node": set(),
     "web": {*_OF_FACES, "sessions", "flask_login", "flask_wtf", "wtforms", "markupsafe", "segno"},
     "api": {*_OF_FACES, "openapi"},
     "mcp": {*_OF_FACES, "orjson"},
