@@ -1,0 +1,90 @@
+"""Debian systems in folders, for what an installer does to a whole computer.
+
+debootstrap makes them (https://manpages.debian.org/debootstrap), which takes a minute or more and
+a network. Who runs these tests often keeps made ones: MAILCOTE_TREES names a folder that holds
+`bookworm` and `trixie`, made by `COMMAND` below and copied for each run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+RELEASES = {"bookworm": "2.3", "trixie": "2.4"}  # and the series of Dovecot that comes with it
+COMMAND = ("debootstrap", "--variant=minbase", "--include=ca-certificates,curl,python3,openssl")
+# Nothing that is started in a tree outlives the command, nor do its mounts.
+CONTAINED = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+PATIENCE = 120
+
+
+def lacking() -> str:
+    """Why no tree can be had here; empty when one can be tried."""
+    if os.geteuid() != 0:
+        return "it needs root"
+    missing = [name for name in ("unshare", "nsenter", "ip") if not shutil.which(name)]
+    if not os.environ.get("MAILCOTE_TREES") and not shutil.which("debootstrap"):
+        missing.append("debootstrap")
+    if missing:
+        return f"it needs {', '.join(missing)}"
+    trial = subprocess.run([*CONTAINED, "--net", "true"], capture_output=True, text=True)
+    return trial.stderr.strip()
+
+
+@contextmanager
+def tree(release: str) -> Iterator[Path]:
+    """A fresh system of this release; `TimeoutError` or `OSError` says why there is none."""
+    with TemporaryDirectory(prefix="tree.", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        root = Path(folder) / release
+        if ready := os.environ.get("MAILCOTE_TREES"):
+            command = ["cp", "-a", "--reflink=auto", f"{ready}/{release}", str(root)]
+        else:
+            command = [*CONTAINED, *COMMAND, release, str(root)]
+        try:
+            made = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"debootstrap took more than {PATIENCE} s") from error
+        if made.returncode:
+            raise OSError((made.stdout + made.stderr)[-500:])
+        shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+        yield root
+
+
+def run(
+    root: Path, *command: str, text: str = "", environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command in the tree, with this on its standard input."""
+    variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **(environment or {})}
+    return subprocess.run(
+        [*CONTAINED, "chroot", str(root), *command],
+        input=text,
+        capture_output=True,
+        text=True,
+        env=variables,
+    )
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[list[str]]:
+    """Run Dovecot and Postfix as they are configured, on a network that is only theirs; yields
+    the beginning of a command that runs beside them, outside the tree."""
+    # This shell stays their first process, whose end is the end of all. Not Postfix, which changes
+    # its user for a while, and is then not told that `unshare` is gone (PR_SET_PDEATHSIG, prctl(2)).
+    start = 'ip link set lo up && chroot "$0" sh -c "dovecot -F & exec postfix start-fg"; exit'
+    running = subprocess.Popen(
+        [*CONTAINED, "--net", "sh", "-c", start, str(root)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield ["nsenter", f"--net=/proc/{running.pid}/ns/net"]
+    finally:
+        running.kill()
+        said = running.communicate()[0].decode(errors="replace")
+        if said:
+            print(said)
