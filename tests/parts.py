@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 from app.demo.dovecot import missing_packages
 from tests import postgres
 from tests.browser import parts as browser
+from tests.node import mail_server
 
 
 def lacking() -> Iterator[str]:
     """One sentence for each missing part."""
     if missing := missing_packages():
         yield f"Dovecot: apt-get install {' '.join(missing)}"
+    if missing := [name for name in mail_server.lacking() if name.startswith("postfix")]:
+        yield f"Postfix: apt-get install {' '.join(missing)}"
+    if not shutil.which("shellcheck"):
+        yield "the installer's language: apt-get install shellcheck"
     if postgres.binaries() is None:
         yield f"PostgreSQL: apt-get install {postgres.PACKAGE}"
     yield from browser.lacking()

@@ -105,8 +105,12 @@ check_options() {
 check_panel() {
   case $panel in
   *[!0-9A-Za-z.:/_~[\]-]*) misuse "--panel needs an address such as https://panel.example." ;;
-  https://[0-9A-Za-z[]*) ;;
-  http://127.[0-9]* | http://localhost | http://localhost[:/]* | "http://[::1]"*) ;;
+  https://[0-9A-Za-z[]*) return 0 ;;
+  http://*) place=${panel#http://} ;;
+  *) place='' ;;
+  esac
+  case ${place%%/*} in
+  127.0.0.1 | 127.0.0.1:* | localhost | localhost:* | '[::1]' | '[::1]:'*) ;;
   *) misuse "The panel's address must begin with https:// (or be this computer's own)." ;;
   esac
 }

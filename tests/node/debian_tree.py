@@ -72,8 +72,8 @@ def run(
 def serving(root: Path) -> Iterator[list[str]]:
     """Run Dovecot and Postfix as they are configured, on a network that is only theirs; yields
     the beginning of a command that runs beside them, outside the tree."""
-    # This shell stays their first process, whose end is the end of all. Not Postfix, which changes
-    # its user for a while, and is then not told that `unshare` is gone (PR_SET_PDEATHSIG, prctl(2)).
+    # This shell stays their first process, whose end is the end of all. It cannot be Postfix: that
+    # changes its user for a while, and is then not told that `unshare` is gone (prctl(2)).
     start = 'ip link set lo up && chroot "$0" sh -c "dovecot -F & exec postfix start-fg"; exit'
     running = subprocess.Popen(
         [*CONTAINED, "--net", "sh", "-c", start, str(root)],

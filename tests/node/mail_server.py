@@ -267,6 +267,7 @@ def write_maps(state: Path, postmap: list[str]) -> None:
             "mailboxes": database.execute("SELECT email, 'OK' FROM users WHERE deliver").fetchall(),
             "aliases": database.execute("SELECT address, goto FROM aliases").fetchall(),
         }
+    maps["senders"] = maps["aliases"]
     folder = state / "maps"
     folder.mkdir(exist_ok=True)
     for name, rows in maps.items():

@@ -45,6 +45,7 @@ BIG = MAIL + ("x" * 70 + "\r\n") * 10_000
 
 BOXES: dict[str, dict[str, Any]] = {
     "first": {},
+    "by-id": {},
     "info": {},
     "anna": {},
     "full": {"quota_mb": 1},
@@ -176,9 +177,9 @@ def test_the_flags_decide(
 
 
 def test_mail_lives_under_the_id(server: MailServer) -> None:
-    deliver(server, "tagged+shop")
-    assert messages(server, "tagged") == 1
-    mailbox = hashlib.md5(b"tagged@example.nl").hexdigest()
+    deliver(server, "by-id+shop")
+    assert messages(server, "by-id") == 1
+    mailbox = hashlib.md5(b"by-id@example.nl").hexdigest()
     assert (server.root / "mail" / mailbox / "Maildir").is_dir()
 
 

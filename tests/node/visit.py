@@ -47,7 +47,7 @@ def main() -> None:
 
         eventually(lambda: arrived() == 3)
         answers["messages"] = arrived()
-        answers["quota"] = client.getquotaroot("INBOX")[1][1][0].decode()  # type: ignore[union-attr]
+        answers["quota"] = client.getquotaroot("INBOX")[1][1][0].decode()
     answers["login refused"] = is_refused(context, password)
     print(json.dumps(answers))
 
