@@ -50,6 +50,7 @@ BOXES: dict[str, dict[str, Any]] = {
     "anna": {},
     "full": {"quota_mb": 1},
     "roomy": {"quota_mb": 7},
+    "small": {"quota_mb": 1},
     "no-login": {"login": False},
     "no-delivery": {"deliver": False},
     "neither": {"login": False, "deliver": False},
@@ -188,9 +189,16 @@ def test_the_quota_is_the_mailboxs_own(server: MailServer) -> None:
         assert client.getquotaroot("INBOX")[1][1] == [b'"User quota" (STORAGE 0 7168)']
     status = server.socket("quota-status")
     assert mail_server.policy(status, "roomy@example.nl", 1_000_000) == "DUNNO"
-    assert mail_server.policy(status, "roomy+tag@example.nl", 8_000_000).startswith("552 ")
+    assert mail_server.policy(status, "roomy+tag@example.nl", 8_000_000).startswith("552 5.2.")
     assert mail_server.policy(status, "nobody@elsewhere.test", 8_000_000) == "DUNNO"
     assert deliver(server, "roomy", BIG) == 250
+    assert mail_server.policy(status, "roomy+tag@example.nl", 7_000_000).startswith("552 5.2.2 ")
+
+
+def test_it_rejects_mail_for_a_full_mailbox(server: MailServer) -> None:
+    assert deliver(server, "small", BIG) == 250
+    assert deliver(server, "small", BIG) == 552
+    assert messages(server, "small") == 1
 
 
 def test_it_tells_the_agent_usage_and_logins(server: MailServer) -> None:
