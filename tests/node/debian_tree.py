@@ -58,7 +58,7 @@ def run(
     root: Path, *command: str, text: str = "", environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command in the tree, with this on its standard input."""
-    variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **(environment or {})}
+    variables = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **(environment or {})}
     return subprocess.run(
         [*CONTAINED, "chroot", str(root), *command],
         input=text,

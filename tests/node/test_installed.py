@@ -184,6 +184,34 @@ def test_settings_of_ones_own_and_a_real_certificate_stay(computer: Computer) ->
     assert shown.stdout == "7\n"
 
 
+def test_where_systemd_runs_it_starts_what_is_not_running(computer: Computer) -> None:
+    """No systemd runs in a folder: a stand-in notes what it is told, and knows what runs."""
+    stand_in = computer.root / "usr/local/bin/systemctl"
+    stand_in.parent.mkdir(parents=True, exist_ok=True)
+    stand_in.write_text(
+        '#!/bin/sh\necho "$@" >>/tmp/told\n'
+        'case $1 in is-active) grep -q "restart $3" /tmp/told ;; esac\n'
+    )
+    stand_in.chmod(0o755)
+    systemd, told = computer.root / "run/systemd/system", computer.root / "tmp/told"
+    systemd.mkdir(parents=True)
+    first, second = computer.install(), computer.install()
+    stand_in.unlink()
+    systemd.rmdir()
+    assert (first.returncode, first.stderr, second.returncode) == (0, "", 0)
+    services = [f"{name}.service" for name in ("mailcote-agent", "dovecot", "postfix")]
+    assert [line for line in first.stdout.splitlines() if line.startswith("Started")] == [
+        f"Started {service}" for service in services
+    ]
+    assert "Nothing had to be changed" in second.stdout
+    calls = told.read_text().splitlines()
+    told.unlink()
+    assert [call for call in calls if call.startswith("restart")] == [
+        f"restart {service}" for service in services
+    ]
+    assert any(call.startswith("enable ") and services[0] in call for call in calls)
+
+
 def test_uninstall_keeps_the_mail_and_puts_back_the_rest(computer: Computer) -> None:
     letter = computer.root / "var/vmail/letter"
     letter.write_text("Dear Anna")
