@@ -20,6 +20,7 @@ COMMAND = ("debootstrap", "--variant=minbase", "--include=ca-certificates,curl,p
 # Nothing that is started in a tree outlives the command, nor do its mounts.
 CONTAINED = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 PATIENCE = 120
+_too_slow: list[str] = []  # a second release is not tried where the first took too long
 
 
 def lacking() -> str:
@@ -38,6 +39,8 @@ def lacking() -> str:
 @contextmanager
 def tree(release: str) -> Iterator[Path]:
     """A fresh system of this release; `TimeoutError` or `OSError` says why there is none."""
+    if _too_slow:
+        raise TimeoutError(_too_slow[0])
     with TemporaryDirectory(prefix="tree.", dir="/tmp", ignore_cleanup_errors=True) as folder:
         root = Path(folder) / release
         if ready := os.environ.get("MAILCOTE_TREES"):
@@ -47,7 +50,8 @@ def tree(release: str) -> Iterator[Path]:
         try:
             made = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f"debootstrap took more than {PATIENCE} s") from error
+            _too_slow.append(f"debootstrap took more than {PATIENCE} s")
+            raise TimeoutError(_too_slow[0]) from error
         if made.returncode:
             raise OSError((made.stdout + made.stderr)[-500:])
         shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
