@@ -26,6 +26,7 @@ from ..models import (
     Person,
     Project,
     SyncKey,
+    Token,
 )
 from .browse import DomainRow, Page, domain_rows
 
@@ -286,3 +287,10 @@ def _matching(search: AuditSearch) -> list[ColumnElement[bool]]:
 def _refuse_all_but_admins(caller: Caller) -> None:
     if not caller.is_admin:
         raise Forbidden("Only an admin can see this.")
+
+
+def tokens(caller: Caller) -> Sequence[Token]:
+    """All tokens of all projects and admins, those that still work first."""
+    _refuse_all_but_admins(caller)
+    rows = db.session.scalars(select(Token).order_by(Token.id)).all()
+    return sorted(rows, key=lambda token: not token.is_usable)

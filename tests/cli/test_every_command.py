@@ -47,7 +47,7 @@ def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in walk(commands)} == {
         *("serve", "demo", "backup", "restore", "purge", "check", "confirm-shrink"),
         *("project", "project add", "person", "person add", "domain", "domain link"),
-        *("token", "token add", "node", "node add"),
+        *("token", "token add", "token list", "token revoke", "node", "node add"),
     }
 
 

@@ -1,0 +1,63 @@
+"""What an operator does now and then: backups, purging, and checking the panel."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from .. import backup as backups
+from .. import checks
+from ..caller import command_line
+from ..operations import OPERATIONS
+from .running import commands, with_panel
+
+
+@commands.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@with_panel
+def backup(file: Path) -> None:
+    """Write a consistent backup; the panel may be in use."""
+    backups.back_up(file)
+    click.echo(f"Everything is in {file}.")
+
+
+@commands.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@with_panel
+def restore(file: Path) -> None:
+    """Replace everything by a backup, and begin a new epoch; the panel may be in use."""
+    present = backups.restore(file)
+    click.echo(f"Restored from {file}. What was here before is in {present}.")
+    click.echo("Everybody has to sign in again, and one-time links have to be made again;")
+    click.echo("tokens and sync keys that were revoked since then work again.")
+    click.echo("If it holds far fewer mailboxes than the nodes do, they keep theirs until you run")
+    click.echo("mailcote confirm-shrink")
+
+
+@commands.command("confirm-shrink")
+@with_panel
+def confirm_shrink() -> None:
+    """Tell the nodes that the present mailboxes are meant, however few."""
+    OPERATIONS["confirm-shrink"](command_line())
+    click.echo("Nodes will take over the present mailboxes.")
+
+
+@commands.command()
+@with_panel
+def purge() -> None:
+    """Let go of the mailboxes that are past their grace period."""
+    done = OPERATIONS["purge"](command_line())
+    click.echo(f"Mailboxes gone: {done.mailboxes}. Purge orders sent out: {done.orders}.")
+
+
+@commands.command()
+@with_panel
+def check() -> None:
+    """Check the panel itself; exit code 1 when something is wrong."""
+    verdicts = list(checks.run())
+    for is_fine, sentence in verdicts:
+        click.echo(f"{'ok    ' if is_fine else 'WRONG '} {sentence}")
+    if not all(is_fine for is_fine, _ in verdicts):
+        sys.exit(1)
