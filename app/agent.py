@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The program a mail node runs: it fetches the node's mailboxes from the panel and hands them
-to Dovecot as one SQLite file. It needs Python 3.9 or later and nothing else.
+to Dovecot as one SQLite file and to Postfix as maps. It needs Python 3.9 or later, nothing else.
 
     agent.py once      one attempt, then the end
-    agent.py run       for ever: an attempt every --interval seconds, until TERM
+    agent.py run       for ever, until TERM: it asks the panel to answer as soon as there is news
     agent.py status    one screen: what is applied, since when, and what is wrong
     agent.py check     configuration, key, database and panel are tried; nothing is changed
 
@@ -12,24 +12,31 @@ wins over the file. With --panel, --key-file and --state given, no file is neede
 
     --config FILE       default /etc/mailcote/agent.ini
     --panel URL         the panel: https://, or http:// on this machine's loopback
-    --key-file FILE     holds the sync key (mck_…), read again at every attempt
+    --key-file FILE     holds the sync key (mck_…), read again at every request
     --state DIR         the SQLite file is DIR/users.db
-    --doveadm COMMAND   how to reach doveadm, split like a shell would; empty: end no sessions
-    --interval SECONDS  between two attempts of `run` (60)
-    --timeout SECONDS   absolute deadline of one request (60)
-    --maps DIR, --postmap COMMAND, --mail DIR, --wait SECONDS
-                        accepted and checked; nothing uses them yet
+    --maps DIR          where Postfix's maps are: domains.cdb, mailboxes.cdb, aliases.cdb and
+                        senders.cdb (as what address of an alias its members may send)
+    --postmap COMMAND   how to make a map, split like a shell would; empty: there is no Postfix
+    --doveadm COMMAND   how to reach doveadm, split likewise; empty: end no sessions
+    --mail DIR          a mailbox's mail is DIR/<id>; empty: never remove any
+    --usage DIR         Dovecot's quota_clone files, one for each address (/run/mailcote/usage)
+    --logins DIR        Dovecot's last_login files, likewise (/run/mailcote/logins)
+    --wait SECONDS      how long the panel may wait for news before it answers (25); 0: `run` asks
+                        every --interval seconds instead
+    --interval SECONDS  between two attempts where the panel does not wait (60)
+    --timeout SECONDS   absolute deadline of one request, beyond the wait (60)
 
 Exit codes: 0 the node is up to date (`check`: all is well; `status`: told; `run`: stopped by
-TERM or INT), 1 the answer was refused, the panel was out of reach or the state could not be
-written, 2 a mistake in the options, the configuration file or the key file. A reason is one line
-on standard error; it is also kept for `status`.
+TERM or INT), 1 the answer was refused, the panel was out of reach, or the state or the maps could
+not be written, 2 a mistake in the options, the configuration file or the key file. A reason is one
+line on standard error; it is also kept for `status`, and reported to the panel.
 
 The state directory holds users.db (with -wal and -shm), agent.lock, agent.note (what `status`
-tells of the last attempt) and, until Dovecot has reloaded after a damaged file was replaced,
-agent.replaced. Two copies of the agent take turns: each holds the lock while it reads or writes
-the state, never while it waits for the panel; one that cannot get it within ten seconds gives up
-and says so, and an answer that the other has overtaken is dropped.
+tells of the last attempt, and how many mailboxes there were, lest a damaged users.db forgets it)
+and, until that is done, agent.replaced (Dovecot is to reload, its file was damaged and replaced)
+and agent.owed (the maps are to be written). Two copies of the agent take turns: each holds the
+lock while it reads or writes the state, never while it waits for the panel; one that cannot get
+it within ten seconds gives up and says so, and an answer that the other has overtaken is dropped.
 
 Tables: users(email, id, password, quota_mb, login, deliver), domains(name),
 aliases(address, goto: addresses joined by ", "), meta(k, v), kicks(n, email). The tables come
@@ -42,21 +49,25 @@ Sources:
     Dovecot 2.4: https://doc.dovecot.org/2.4.1/core/config/auth/databases/sql.html
     Dovecot 2.3: https://doc.dovecot.org/2.3/configuration_manual/authentication/sql/
     doveadm-kick(1): https://doc.dovecot.org/2.4.1/core/man/doveadm-kick.1.html
+    Postfix: https://www.postfix.org/VIRTUAL_README.html, https://www.postfix.org/CDB_README.html
     SQLite: https://www.sqlite.org/wal.html
 """
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import configparser
 import contextlib
 import fcntl
+import filecmp
 import functools
 import grp
 import hashlib
 import http.client
 import io
 import ipaddress
+import itertools
 import json
 import os
 import queue
@@ -71,18 +82,20 @@ import ssl
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
 import zlib
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 DEFAULT_CONFIG = "/etc/mailcote/agent.ini"
 SECTION = "agent"
 DEFAULTS = {
@@ -93,6 +106,8 @@ DEFAULTS = {
     "postmap": "",
     "doveadm": "",
     "mail": "",
+    "usage": "/run/mailcote/usage",
+    "logins": "/run/mailcote/logins",
     "wait": "25",
     "interval": "60",
     "timeout": "60",
@@ -107,22 +122,39 @@ NEEDED = {
 BODY_LIMIT = 256 * 1024 * 1024
 HEADER_LIMIT = 64 * 1024
 PIECE = 64 * 1024
+ROWS_AT_A_TIME = 500
 KEY_FILE_LIMIT = 4096
 LOCK_PATIENCE = 10.0
 DATABASE_PATIENCE = 10.0
 KICK_PATIENCE = 10.0
 KICKING_PATIENCE = 30.0
+POSTMAP_PATIENCE = 60.0
+VERSION_PATIENCE = 5.0
 STOP_PATIENCE = 0.4
 LONGEST_BACKOFF = 60.0
+SHORTEST_ROUND = 1.0  # seconds: a panel that does not wait is not asked more often
+CUTS_IN_A_ROW = 3
+SHORTEST_WAIT = 3.0
+WAIT_AGAIN_AFTER = 600.0
+REPORT_EVERY = 600.0
+USAGE_EVERY = 60.0
+MEASURED_AT_ONCE = 20000  # of usage and of logins in one report: some 1.5 MB of its 8 MiB
+KEEP_TOMBSTONES = 7 * 86400
+SWEEP_EVERY = 3600.0
+TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 NOTE_SIZE = 2048
+NOTE_EVERY = 60.0
 REASON_LIMIT = 300
 SHRINK_GUARD_FROM = 10
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 DONE_BY_DOVEADM = (0, 68)  # kick answers 68 on 2.3 when there was no session, 0 on 2.4
+CUT_BY_A_PROXY = (408, 502, 503, 504)
+SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
 
 KEY = re.compile(r"mck_[!-~]+")
 HASH = re.compile(r"\{BLF-CRYPT\}\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
 ID = re.compile(r"[0-9a-f]{32}")
+TOMBSTONE = re.compile(r"[0-9a-f]{32}\.([0-9]{1,12})")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 EPOCH = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 ETAG = re.compile(r'(?:W/)?("[0-9A-Za-z._-]{3,200}")')
@@ -130,25 +162,14 @@ LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 DOMAIN = re.compile(rf"(?:{LABEL}\.)+(?![0-9]+\Z){LABEL}")
 
-SHAPE = {
-    "format": int,
-    "epoch": str,
-    "revision": int,
-    "full": bool,
-    "counts": dict,
-    "sha256": str,
-    "allow_shrink": bool,
-    "domains": list,
-    "users": list,
-    "aliases": list,
-    "purge": list,
-}
+ARRAYS = ("domains", "users", "aliases")
 USER_FIELDS = {"id", "email", "password", "quota_mb", "login", "deliver"}
 ALIAS_FIELDS = {"address", "goto"}
 LARGEST_QUOTA = 1048576
 LARGEST_REVISION = 2**63 - 1
 
-Row = tuple[Any, ...]  # text and numbers; the first is what the table is keyed by
+Row = tuple[Any, ...]
+Result = TypeVar("Result")
 
 
 class AgentError(Exception):
@@ -159,8 +180,16 @@ class UsageError(AgentError):
     """A mistake in the options, the configuration file or the key file."""
 
 
+class UnansweredError(AgentError):
+    """No answer came, or what stands between gave one in the panel's place."""
+
+
 class RefusedError(AgentError):
     """The panel answered, but with something that may not be applied."""
+
+
+class MismatchError(RefusedError):
+    """The answer names what has changed, but does not fit what is held."""
 
 
 # ── Invocation ────────────────────────────────────────────────────────────────────────────────
@@ -188,13 +217,19 @@ class Settings:
     panel: str
     key_file: Path
     state: Path
-    maps: str
+    maps: Path | None
     postmap: list[str]
     doveadm: list[str]
-    mail: str
+    mail: Path | None
+    usage: Path | None
+    logins: Path | None
     wait: float
     interval: float
     timeout: float
+
+    @property
+    def has_postfix(self) -> bool:
+        return bool(self.maps and self.postmap)
 
 
 class Parser(argparse.ArgumentParser):
@@ -259,14 +294,20 @@ def settings_of(values: dict[str, str], *, with_panel: bool) -> Settings:
         panel=panel_url(values["panel"]) if with_panel else values["panel"],
         key_file=Path(values["key-file"]),
         state=Path(values["state"]).absolute(),
-        maps=values["maps"],
+        maps=folder(values["maps"]),
         postmap=words("postmap", values["postmap"]),
         doveadm=words("doveadm", values["doveadm"]),
-        mail=values["mail"],
+        mail=folder(values["mail"]),
+        usage=folder(values["usage"]),
+        logins=folder(values["logins"]),
         wait=seconds("wait", values["wait"], 0, 55),
         interval=seconds("interval", values["interval"], 0.01, 86400),
         timeout=seconds("timeout", values["timeout"], 0.01, 3600),
     )
+
+
+def folder(text: str) -> Path | None:
+    return Path(text).absolute() if text else None
 
 
 def words(name: str, text: str) -> list[str]:
@@ -332,16 +373,19 @@ def read_key(path: Path) -> str:
 
 def once(settings: Settings) -> int:
     read_key(settings.key_file)
-    outcome = tried(settings, Store(settings.state), thorough=True)
-    if outcome.is_good:
-        say(outcome.sentence)
-        return 0
-    complain(outcome.sentence)
-    return 1
+    store = Store(settings.state)
+    outcome = tried(settings, store, Polling(0), thorough=True)
+    speak(outcome)
+    sweep_tombstones(settings)
+    reporter = Reporter(settings, store)
+    reporter.tell(outcome.problem)
+    with contextlib.suppress(Exception):  # a failed report changes nothing
+        reporter.send()
+    return 0 if outcome.is_up_to_date else 1
 
 
 def run(settings: Settings) -> int:
-    """The work is done in a second thread: the first waits for TERM, which no slow disk, name
+    """The work is done in other threads: the first waits for TERM, which no slow disk, name
     server or panel can delay. To be cut off is harmless at every instant."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     read_key(settings.key_file)
@@ -351,23 +395,31 @@ def run(settings: Settings) -> int:
     signal.sigwait(STOPPING)
     stop.set()
     worker.join(STOP_PATIENCE)
-    if worker.is_alive():
-        os._exit(0)
-    return 0
+    os._exit(0)
 
 
 def keep_in_step(settings: Settings, stop: threading.Event) -> None:
-    """Every sentence is said once, until there is another: a node logs to an SD card."""
-    store = Store(settings.state)
-    failures, said, thorough = 0, "", True
+    """Every sentence is said once, until there is another: a node logs to an SD card. Reports and
+    old mail have threads of their own, so that neither delays a change."""
+    store, polling = Store(settings.state), Polling(settings.wait)
+    reporter = Reporter(settings, store)
+    for work in (reporter.keep_reporting, functools.partial(keep_sweeping, settings)):
+        threading.Thread(target=work, args=(stop,), daemon=True).start()
+    failures, before, thorough = 0, None, True
     while not stop.is_set():
-        outcome = tried(settings, store, thorough=thorough)
-        if outcome.sentence != said:
-            said = outcome.sentence
-            (say if outcome.is_good else complain)(said)
+        begun = time.monotonic()
+        outcome = tried(settings, store, polling, thorough=thorough)
+        speak(outcome, before)
+        reporter.tell(outcome.problem)
         failures = 0 if outcome.is_good else failures + 1
-        thorough = outcome.is_damage
-        stop.wait(backoff(failures) if failures else settings.interval)
+        polling.is_urgent = failures > 0
+        before, thorough = outcome, outcome.is_damage
+        if failures:
+            stop.wait(backoff(failures))
+        elif not polling.seconds:
+            stop.wait(settings.interval)
+        elif not outcome.has_moved:
+            stop.wait(max(0.0, min(SHORTEST_ROUND, settings.interval) + begun - time.monotonic()))
 
 
 def backoff(failures: int) -> float:
@@ -386,7 +438,10 @@ def status(settings: Settings) -> int:
     except Exception as error:  # noqa: BLE001  whatever it is, the rest of the screen is told
         wrong.append(sentence_of(error))
     note = store.read_note()
+    say(f"maps      {maps_told(settings, store)}")
+    say(f"panel     {note.get('polling') or 'not asked yet'}")
     say(f"contact   {note.get('contact') or 'never'}")
+    say(f"reported  {note.get('reported') or 'never'}")
     if note.get("problem"):
         wrong.append(f"{note['problem']} (since {note.get('since')})")
     say(f"wrong     {'; '.join(wrong) or 'nothing'}")
@@ -398,9 +453,9 @@ def check(settings: Settings) -> int:
     for name, trial in CHECKS:
         try:
             say(f"ok     {name}: {trial(settings)}")
-        except Exception as error:  # noqa: BLE001  one failure must not hide the next
+        except Exception as error:  # noqa: BLE001  every trial is made, whatever the others say
+            say(f"WRONG  {name}: {sentence_of(error)}")
             failed = True
-            say(f"wrong  {name}: {sentence_of(error)}")
     if failed:
         complain("something is wrong, see above")
     return 1 if failed else 0
@@ -436,19 +491,30 @@ def check_panel(settings: Settings) -> str:
     store, held = Store(settings.state), None
     with contextlib.suppress(sqlite3.Error):  # told by check_state
         held = store.peek()
-    answer = fetch(settings, held)
+    answer = fetch(settings, held, Polling(0))
     if answer is None:
         return f"{settings.panel} answers, there is nothing newer"
-    refuse_unfit(answer, held)
-    return f"{settings.panel} answers, with {answer.name}"
+    with contextlib.closing(answer.stage):
+        refuse_unfit(answer, held, store.remembered())
+        return f"{settings.panel} answers, with {answer.name}"
 
 
 def check_doveadm(settings: Settings) -> str:
     if not settings.doveadm:
         return "none is set: sessions of removed mailboxes are not ended"
-    if shutil.which(settings.doveadm[0]) is None:
-        raise AgentError(f"there is no command {settings.doveadm[0]}")
-    return f"{settings.doveadm[0]} is there"
+    return found_command(settings.doveadm)
+
+
+def check_postmap(settings: Settings) -> str:
+    if not settings.has_postfix:
+        return "none is set, or no --maps: Postfix is not told of anything"
+    return found_command(settings.postmap)
+
+
+def found_command(command: list[str]) -> str:
+    if shutil.which(command[0]) is None:
+        raise AgentError(f"there is no command {command[0]}")
+    return f"{command[0]} is there"
 
 
 COMMANDS: dict[str, Callable[[Settings], int]] = {
@@ -463,6 +529,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("database", check_state),
     ("panel", check_panel),
     ("doveadm", check_doveadm),
+    ("postmap", check_postmap),
 )
 
 
@@ -470,104 +537,242 @@ CHECKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
 
 
 class Outcome(NamedTuple):
+    """Of one attempt. `is_good`: the panel was reached and its answer holds; `problem` may be
+    there nonetheless, with what cannot be done on this node."""
+
     is_good: bool
-    is_damage: bool
-    sentence: str
+    is_damage: bool = False
+    has_moved: bool = False
+    has_maps: bool = True
+    sentence: str = ""
+    problem: str = ""
+
+    @property
+    def is_up_to_date(self) -> bool:
+        return self.is_good and self.has_maps
 
 
-def tried(settings: Settings, store: Store, *, thorough: bool) -> Outcome:
+def speak(outcome: Outcome, before: Outcome | None = None) -> None:
+    if outcome.sentence and (before is None or outcome.sentence != before.sentence):
+        say(outcome.sentence)
+    if outcome.problem and (before is None or outcome.problem != before.problem):
+        complain(outcome.problem)
+
+
+def tried(settings: Settings, store: Store, polling: Polling, *, thorough: bool) -> Outcome:
     """One attempt, whatever happens in it; `thorough` also looks for damage in the file."""
     try:
-        outcome = Outcome(True, False, attempt(settings, store, thorough=thorough))
+        outcome = attempt(settings, store, polling, thorough=thorough)
     except Exception as error:  # noqa: BLE001  the agent goes on, with a sentence in its place
-        outcome = Outcome(False, is_damage(error), clean(sentence_of(error)))
-    store.write_note("" if outcome.is_good else outcome.sentence)
+        outcome = Outcome(False, is_damage(error), problem=clean(sentence_of(error)))
+    store.write_note(outcome.problem, is_contact=outcome.is_good, polling=polling.mode)
     return outcome
 
 
-def attempt(settings: Settings, store: Store, *, thorough: bool) -> str:
+def attempt(settings: Settings, store: Store, polling: Polling, *, thorough: bool) -> Outcome:
     store.make_folder()
     held = store.look(thorough=thorough)
-    left = tell_dovecot(settings, store)  # what a crash or a stopped Dovecot left undone
-    answer = fetch(settings, held)
+    done = chores(settings, store)  # what a crash, or a server that was stopped, left undone
+    if polling.seconds:
+        store.prepare_for_changes()
+    answer = fetch(settings, held, polling)
     if answer is None:
-        return f"{held.name if held else ''} is up to date{left}"
-    changed = store.apply(answer, held, kicking=bool(settings.doveadm))
-    left = tell_dovecot(settings, store)
-    if changed is None:
-        return f"another copy of the agent was faster than {answer.name}{left}"
-    return f"{answer.name} is applied, rows written or removed: {changed}{left}"
+        return done.outcome(f"{held.name if held else ''} is up to date")
+    change = applied(settings, store, answer, held)
+    done = chores(settings, store)
+    if change is None:
+        return done.outcome(f"another copy of the agent was faster than {answer.name}")
+    forget_traces(settings, change.vacated)
+    sentence = f"{answer.name} is applied, rows written or removed: {change.rows}"
+    return done.outcome(sentence, has_moved=held is None or answer.revision != held.revision)
 
 
-def tell_dovecot(settings: Settings, store: Store) -> str:
-    """End what must end, after the commit; says what is left for the next attempt. Sessions go
-    on after a password or a row is gone, until they are kicked (doveadm-kick(1))."""
-    if not settings.doveadm:
-        return ""
-    if store.replaced.exists() and doveadm(settings, "reload"):
-        store.replaced.unlink()
-    pending, until = store.pending_kicks(), time.monotonic() + KICKING_PATIENCE
-    done = [
-        number
-        for number, email in pending
-        if time.monotonic() < until and doveadm(settings, "kick", email)
-    ]
-    store.forget_kicks(done)
-    left = len(pending) - len(done)
-    return f"; doveadm could not end {left} sessions yet" if left else ""
-
-
-def doveadm(settings: Settings, *arguments: str) -> bool:
+def applied(settings: Settings, store: Store, answer: Answer, held: Held | None) -> Change | None:
+    """What an answer changed. One that names changes only and does not fit is asked for whole."""
     try:
-        done = subprocess.run(
-            [*settings.doveadm, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=KICK_PATIENCE,
-            check=False,
+        with contextlib.closing(answer.stage):
+            return store.apply(answer, held, settings)
+    except MismatchError:
+        whole = fetch(settings, None, Polling(0))
+    if whole is None:
+        raise RefusedError("the panel did not answer with the whole state")
+    with contextlib.closing(whole.stage):
+        return store.apply(whole, held, settings)
+
+
+class Chores(NamedTuple):
+    """What could not be done beside the state itself, in sentences."""
+
+    left: str
+    problem: str
+    has_maps: bool
+
+    def outcome(self, sentence: str, *, has_moved: bool = False) -> Outcome:
+        return Outcome(
+            is_good=True,
+            has_moved=has_moved,
+            has_maps=self.has_maps,
+            sentence=sentence + self.left,
+            problem=self.problem,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode in DONE_BY_DOVEADM
 
 
-def fetch(settings: Settings, held: Held | None) -> Answer | None:
+def chores(settings: Settings, store: Store) -> Chores:
+    """Postfix, Dovecot and the stored mail follow the state. None stops another."""
+    maps, mail = mend_maps(settings, store), ""
+    left = end_sessions(settings, store)
+    if settings.mail and store.known and store.known.purge:
+        store.purged, mail = bury(settings.mail, store.known.purge)
+    else:
+        store.purged = []
+    problem = "; ".join(filter(None, (maps, mail)))
+    return Chores(left, clean(problem), not maps)
+
+
+def fetch(settings: Settings, held: Held | None, polling: Polling) -> Answer | None:
     """The panel's answer, sound in itself; None when there is nothing newer than `held`."""
-    reply = ask(settings, held.etag if held else None)
-    return answer_from(parsed(reply.body), reply.etag) if reply else None
+    reply = polled(settings, held, polling) if held else ask(settings, None)
+    return read_answer(reply, held) if reply else None
+
+
+def polled(settings: Settings, held: Held, polling: Polling) -> Reply | None:
+    wait, begun = polling.seconds, time.monotonic()
+    try:
+        reply = ask(settings, held, wait)
+    except UnansweredError:
+        if not wait:
+            raise
+        took = time.monotonic() - begun
+        reply = ask(settings, held)  # if this fails as well, it was not for the waiting
+        polling.was_cut(took)
+        return reply
+    if wait and reply is None and time.monotonic() - begun < wait / 2:
+        polling.was_cut(0)
+    elif wait:
+        polling.was_kept()
+    return reply
+
+
+class Polling:
+    """How long the panel may wait for news before it answers. Where proxies cut long requests,
+    a shorter wait is found, or none; the full one is tried again later."""
+
+    def __init__(self, wait: float) -> None:
+        self.full = self.wait = wait
+        self.is_urgent = True  # whether the panel is there is to be known at once
+        self.cuts = 0
+        self.again_at = 0.0
+
+    @property
+    def seconds(self) -> float:
+        if self.wait != self.full and time.monotonic() >= self.again_at:
+            self.wait = self.full
+        return 0 if self.is_urgent else self.wait
+
+    def was_kept(self) -> None:
+        self.cuts = 0
+
+    def was_cut(self, took: float) -> None:
+        """After so many seconds something else than the panel ended it; the panel itself does so
+        at once when it has no place left for those who wait."""
+        self.cuts += 1
+        if self.cuts < CUTS_IN_A_ROW:
+            return
+        self.cuts = 0
+        self.again_at = time.monotonic() + WAIT_AGAIN_AFTER
+        shorter = float(int(min(took, self.wait) * 0.7))
+        self.wait = shorter if shorter >= SHORTEST_WAIT else 0.0
+
+    @property
+    def mode(self) -> str:
+        if not self.full:
+            return "asked now and then"
+        if not self.wait:
+            return "asked now and then, because waiting requests are cut off"
+        shorter = ", shorter because longer ones are cut off" if self.wait != self.full else ""
+        return f"answers when there is news, waits up to {self.wait:g} seconds{shorter}"
 
 
 # ── HTTP ──────────────────────────────────────────────────────────────────────────────────────
 
 
 class Reply(NamedTuple):
+    """The body is as it came, in pieces that are given away while they are unpacked."""
+
     etag: str
-    body: bytes
+    body: deque[bytes]
+    coding: str
 
 
-def ask(settings: Settings, etag: str | None) -> Reply | None:
-    """One GET, with one deadline for all of it. None stands for a 304 that was asked for."""
-    deadline = Deadline(settings.timeout)
-    url = urllib.parse.urlsplit(settings.panel + "/sync/v1/export")
+def ask(settings: Settings, held: Held | None, wait: float = 0) -> Reply | None:
+    """One GET for what is newer than `held`. None stands for a 304 that was asked for."""
+    query = {"wait": f"{wait:g}"} if wait else {}
+    headers = ["Accept: application/json", "Accept-Encoding: gzip"]
+    if held:
+        query["since"] = str(held.revision)
+        headers.append(f"If-None-Match: {held.etag}")
+    target = "/sync/v1/export" + ("?" + urllib.parse.urlencode(query) if query else "")
+    read = functools.partial(reply_in, asked=held.etag if held else None)
+    return exchange(settings, "GET", target, headers, read, patience=wait)
+
+
+def post(settings: Settings, target: str, body: bytes) -> None:
+    headers = ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    exchange(settings, "POST", target, headers, refuse_report, body=body)
+
+
+def exchange(
+    settings: Settings,
+    method: str,
+    target: str,
+    headers: list[str],
+    read: Callable[[http.client.HTTPResponse], Result],
+    *,
+    body: bytes = b"",
+    patience: float = 0,
+) -> Result:
+    """One request and what `read` makes of its answer, with one deadline for all of it."""
+    deadline = Deadline(settings.timeout + patience)
+    url = urllib.parse.urlsplit(settings.panel + target)
     try:
         with contextlib.closing(connected(url, deadline)) as link:
             line = Line(link, deadline)
-            line.sendall(request(url, read_key(settings.key_file), etag))
-            return reply_on(line, etag)
+            line.sendall(request(method, url, read_key(settings.key_file), headers) + body)
+            with contextlib.closing(response_on(line, method)) as response:
+                response.begin()
+                line.wire.allowance = sys.maxsize  # what follows is counted as the body it makes
+                return read(response)
     except http.client.HTTPException:
-        raise RefusedError("the panel did not answer in proper HTTP, or was cut off") from None
+        sentence = "the panel did not answer in proper HTTP, or was cut off"
+        raise UnansweredError(sentence) from None
     except OSError as error:
         if deadline.is_over():
-            sentence = f"the panel did not answer in full within {settings.timeout:g} seconds"
-            raise AgentError(sentence) from None
-        raise AgentError(f"the panel is out of reach: {network_cause(error)}") from None
+            sentence = f"the panel did not answer in full within {deadline.seconds:g} seconds"
+            raise UnansweredError(sentence) from None
+        raise UnansweredError(f"the panel is out of reach: {network_cause(error)}") from None
+
+
+def request(method: str, url: urllib.parse.SplitResult, key: str, headers: list[str]) -> bytes:
+    lines = [
+        f"{method} {url.path}{'?' + url.query if url.query else ''} HTTP/1.1",
+        f"Host: {url.netloc}",
+        f"Authorization: Bearer {key}",
+        f"User-Agent: mailcote-agent/{VERSION}",
+        "Connection: close",
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def response_on(line: Line, method: str) -> http.client.HTTPResponse:
+    return http.client.HTTPResponse(cast("socket.socket", line), method=method)
 
 
 class Deadline:
     """A moment on the clock that nobody can set (time.monotonic)."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.end = time.monotonic() + seconds
 
     def left(self) -> float:
@@ -668,35 +873,21 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def request(url: urllib.parse.SplitResult, key: str, etag: str | None) -> bytes:
-    lines = [
-        f"GET {url.path} HTTP/1.1",
-        f"Host: {url.netloc}",
-        f"Authorization: Bearer {key}",
-        f"User-Agent: mailcote-agent/{VERSION}",
-        "Accept: application/json",
-        "Accept-Encoding: gzip",
-        "Connection: close",
-        *([f"If-None-Match: {etag}"] if etag else []),
-    ]
-    return "\r\n".join([*lines, "", ""]).encode("ascii")
+def reply_in(response: http.client.HTTPResponse, asked: str | None) -> Reply | None:
+    etag = response.getheader("ETag")
+    if response.status == 304 and asked is not None:
+        if etag is not None and tag_in(etag) != asked:
+            raise RefusedError("the panel answered 304 for something that was not asked")
+        return None
+    refuse_status(response.status)
+    refuse_type(response.getheader("Content-Type"))
+    coding = (response.getheader("Content-Encoding") or "identity").strip().lower()
+    return Reply(tag_in(etag), deque(pieces(response)), coding)
 
 
-def reply_on(line: Line, asked: str | None) -> Reply | None:
-    with contextlib.closing(
-        http.client.HTTPResponse(cast("socket.socket", line), method="GET")
-    ) as response:
-        response.begin()
-        line.wire.allowance = sys.maxsize  # what follows is counted as the body it makes
-        etag = response.getheader("ETag")
-        if response.status == 304 and asked is not None:
-            if etag is not None and tag_in(etag) != asked:
-                raise RefusedError("the panel answered 304 for something that was not asked")
-            return None
-        refuse_status(response.status)
-        refuse_type(response.getheader("Content-Type"))
-        coding = (response.getheader("Content-Encoding") or "identity").strip().lower()
-        return Reply(tag_in(etag), whole(unpacked(pieces(response), coding)))
+def refuse_report(response: http.client.HTTPResponse) -> None:
+    if not 200 <= response.status < 300:
+        raise RefusedError(f"the panel answered the report with {response.status}")
 
 
 def tag_in(etag: str | None) -> str:
@@ -744,6 +935,21 @@ def pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
         raise RefusedError("the answer was cut off")
 
 
+def body_of(reply: Reply) -> Iterator[bytes]:
+    """The body unpacked, a piece at a time."""
+    size = 0
+    for piece in unpacked(given_away(reply.body), reply.coding):
+        size += len(piece)
+        if size > BODY_LIMIT:
+            raise too_large()
+        yield piece
+
+
+def given_away(body: deque[bytes]) -> Iterator[bytes]:
+    while body:
+        yield body.popleft()
+
+
 def unpacked(packed: Iterable[bytes], coding: str) -> Iterator[bytes]:
     if coding == "identity":
         return iter(packed)
@@ -770,15 +976,6 @@ def gunzipped(packed: Iterable[bytes]) -> Iterator[bytes]:
         raise RefusedError("the answer was cut off")
 
 
-def whole(parts: Iterable[bytes]) -> bytes:
-    body = bytearray()
-    for part in parts:
-        body += part
-        if len(body) > BODY_LIMIT:
-            raise too_large()
-    return bytes(body)
-
-
 def too_large() -> RefusedError:
     return RefusedError(f"the answer is over {BODY_LIMIT // 1024 // 1024} MiB")
 
@@ -791,50 +988,118 @@ def network_cause(error: OSError) -> str:
     return cause(error)
 
 
-# ── The answer in itself ──────────────────────────────────────────────────────────────────────
+# ── JSON as it comes in ───────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A whole state, every row of it checked; rows are as the tables keep them."""
+class Reader:
+    """JSON text in pieces, a value at a time, so that 100 000 mailboxes are never in memory as
+    objects at once. Stricter than `json`: see the hooks."""
 
-    epoch: str
-    revision: int
-    etag: str
-    sha256: str
-    allow_shrink: bool
-    domains: list[Row]
-    users: list[Row]
-    aliases: list[Row]
-    purge: list[str]
+    def __init__(self, body: Iterator[bytes]) -> None:
+        self.body = body
+        self.utf8 = codecs.getincrementaldecoder("utf-8")()
+        self.text, self.at, self.has_ended = "", 0, False
+        self.more()
+        if self.text.startswith("\ufeff"):
+            raise RefusedError("the answer starts with a byte order mark")
 
-    @property
-    def name(self) -> str:
-        return f"revision {self.revision} with {len(self.users)} mailboxes"
+    def more(self) -> bool:
+        """At least twice as much text, so that a long value is not begun anew for every piece;
+        False at the end."""
+        parts = [self.text[self.at :]]
+        size = least = len(parts[0])
+        while size <= 2 * least and not self.has_ended:
+            parts.append(self.decoded(next(self.body, None)))
+            size += len(parts[-1])
+        self.text, self.at = "".join(parts), 0
+        return size > least
+
+    def decoded(self, piece: bytes | None) -> str:
+        self.has_ended = piece is None
+        try:
+            return self.utf8.decode(piece or b"", final=self.has_ended)
+        except UnicodeDecodeError:
+            raise RefusedError("the answer is not in UTF-8") from None
+
+    def ahead(self) -> str:
+        """The next character that is no space, empty at the end."""
+        if self.text[self.at : self.at + 1] in SOLID:  # as nearly always
+            return self.text[self.at]
+        while True:
+            self.at = cast("re.Match[str]", SPACE.match(self.text, self.at)).end()
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if not self.more():
+                return ""
+
+    def takes(self, character: str) -> bool:
+        found = self.ahead() == character
+        self.at += found
+        return found
+
+    def needs(self, character: str) -> None:
+        if not self.takes(character):
+            raise not_json()
+
+    def value(self) -> Any:
+        self.ahead()
+        while True:
+            value, end = self.decoded_value()
+            if 0 <= end < len(self.text):  # else a number may go on in the next piece
+                self.at = end
+                return value
+            if not self.more():
+                if end < 0:
+                    raise not_json()
+                self.at = len(self.text)
+                return value
+
+    def decoded_value(self) -> tuple[Any, int]:
+        """The value and where it ends, -1 when it does not (yet)."""
+        try:
+            return DECODER.raw_decode(self.text, self.at)
+        except ValueError:
+            return None, -1
+        except RecursionError:
+            raise RefusedError("the answer is nested too deeply") from None
+
+    def array(self) -> Iterator[Any]:
+        self.needs("[")
+        if self.takes("]"):
+            return
+        yield self.value()
+        while not self.takes("]"):
+            self.needs(",")
+            yield self.value()
+
+    def members(self) -> Iterator[str]:
+        """The names of the object that the text is; after each, its value is to be read."""
+        if self.ahead() != "{":
+            self.value()
+            raise RefusedError("the answer is not a JSON object")
+        seen: set[str] = set()
+        self.needs("{")
+        if not self.takes("}"):
+            yield self.name(seen)
+            while not self.takes("}"):
+                self.needs(",")
+                yield self.name(seen)
+        if self.ahead():
+            raise not_json()
+
+    def name(self, seen: set[str]) -> str:
+        name = self.value()
+        if type(name) is not str:
+            raise not_json()
+        if name in seen:
+            raise RefusedError("the answer has a field twice")
+        seen.add(name)
+        self.needs(":")
+        return name
 
 
-def parsed(body: bytes) -> dict[str, Any]:
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise RefusedError("the answer is not in UTF-8") from None
-    if text.startswith("\ufeff"):
-        raise RefusedError("the answer starts with a byte order mark")
-    try:
-        fields = json.loads(
-            text,
-            object_pairs_hook=object_of,
-            parse_int=number_of,
-            parse_float=no_number,
-            parse_constant=no_number,
-        )
-    except RecursionError:
-        raise RefusedError("the answer is nested too deeply") from None
-    except ValueError:
-        raise RefusedError("the answer is not JSON") from None
-    if type(fields) is not dict:
-        raise RefusedError("the answer is not a JSON object")
-    return fields
+def not_json() -> RefusedError:
+    return RefusedError("the answer is not JSON")
 
 
 def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -854,30 +1119,95 @@ def no_number(_text: str) -> NoReturn:
     raise RefusedError("the answer has a number that is not a whole one")
 
 
-def answer_from(fields: dict[str, Any], etag: str) -> Answer:
-    refuse_shape(fields)
-    refuse_tag(fields, etag)
-    refuse_counts(fields)
-    domains = domain_rows(fields["domains"])
-    names = {str(row[0]) for row in domains}
-    answer = Answer(
-        epoch=fields["epoch"],
-        revision=fields["revision"],
-        etag=etag,
-        sha256=fields["sha256"],
-        allow_shrink=fields["allow_shrink"],
-        domains=domains,
-        users=user_rows(fields["users"], names),
-        aliases=alias_rows(fields["aliases"], names),
-        purge=purge_ids(fields["purge"]),
-    )
-    refuse_digest(fields)
-    return answer
+SOLID = frozenset('{}[],:"')
+SPACE = re.compile(r"[ \t\n\r]*")
+DECODER = json.JSONDecoder(
+    object_pairs_hook=object_of,
+    parse_int=number_of,
+    parse_float=no_number,
+    parse_constant=no_number,
+)
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
-def refuse_shape(fields: dict[str, Any]) -> None:
+# ── The answer in itself ──────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole state, or what has changed since the one that is held; every row is checked. The
+    rows are in `stage`; `counts` and `sha256` are those of the whole state."""
+
+    is_full: bool
+    epoch: str
+    revision: int
+    etag: str
+    sha256: str
+    counts: dict[str, int]
+    allow_shrink: bool
+    purge: list[str]
+    stage: Stage
+
+    @property
+    def name(self) -> str:
+        return f"revision {self.revision} with {self.counts['users']} mailboxes"
+
+
+class Filled(int):
+    """How many values of an array went to the stage."""
+
+
+SHAPE = {
+    "format": int,
+    "epoch": str,
+    "revision": int,
+    "full": bool,
+    "counts": dict,
+    "sha256": str,
+    "allow_shrink": bool,
+    "domains": Filled,
+    "users": Filled,
+    "aliases": Filled,
+    "purge": list,
+}
+
+
+def read_answer(reply: Reply, held: Held | None) -> Answer:
+    """Raises RefusedError for the whole of it when any part is wrong."""
+    stage = Stage()
+    try:
+        fields: dict[str, Any] = {}
+        reader = Reader(body_of(reply))
+        for name in reader.members():
+            is_array = name in ARRAYS and reader.ahead() == "["
+            fields[name] = stage.fill(name, reader.array()) if is_array else reader.value()
+        refuse_shape(fields, held)
+        refuse_tag(fields, reply.etag)
+        if fields["full"]:
+            refuse_difference(fields, stage)
+        else:
+            stage.fill_gone(fields["gone"])
+        purge = ids("purge", fields["purge"])
+        refuse_orders(stage.connection, purge, "SELECT 1 FROM new_users WHERE id = ?")
+        return Answer(
+            is_full=fields["full"],
+            epoch=fields["epoch"],
+            revision=fields["revision"],
+            etag=reply.etag,
+            sha256=fields["sha256"],
+            counts=fields["counts"],
+            allow_shrink=fields["allow_shrink"],
+            purge=purge,
+            stage=stage,
+        )
+    except BaseException:
+        stage.close()
+        raise
+
+
+def refuse_shape(fields: dict[str, Any], held: Held | None) -> None:
     for name in fields:
-        if name not in SHAPE:
+        if name not in SHAPE and (name != "gone" or fields.get("full") is not False):
             raise RefusedError(f"the answer has an unknown field: {ascii(name)[:60]}")
     for name, kind in SHAPE.items():
         if type(fields.get(name)) is not kind:
@@ -885,11 +1215,26 @@ def refuse_shape(fields: dict[str, Any]) -> None:
     if fields["format"] != 1:
         raise RefusedError("the answer is in a format that this agent does not know")
     if not fields["full"]:
-        raise RefusedError("the answer has only a part of the state, which was not asked for")
+        refuse_part(fields, held)
     if not EPOCH.fullmatch(fields["epoch"]) or not DIGEST.fullmatch(fields["sha256"]):
         raise RefusedError("epoch or sha256 is not of its form")
     if not 0 <= fields["revision"] <= LARGEST_REVISION:
         raise RefusedError("revision is out of range")
+    counts = fields["counts"]
+    if any(type(count) is not int or count < 0 for count in counts.values()):
+        raise RefusedError("counts has something that is not a number")
+    if counts.keys() != set(ARRAYS):
+        raise RefusedError("counts are not those of domains, users and aliases")
+
+
+def refuse_part(fields: dict[str, Any], held: Held | None) -> None:
+    if held is None:
+        raise RefusedError("the answer has only a part of the state, which was not asked for")
+    gone = fields.get("gone")
+    if type(gone) is not dict or gone.keys() != set(ARRAYS):
+        raise RefusedError("the answer has only a part of the state, and not what is gone")
+    if any(type(names) is not list for names in gone.values()):
+        raise RefusedError("gone has something that is not a list")
 
 
 def refuse_tag(fields: dict[str, Any], etag: str) -> None:
@@ -898,75 +1243,186 @@ def refuse_tag(fields: dict[str, Any], etag: str) -> None:
         raise RefusedError("the ETag does not match epoch and revision of the answer")
 
 
-def refuse_counts(fields: dict[str, Any]) -> None:
-    counts = fields["counts"]
-    if any(type(count) is not int for count in counts.values()):
-        raise RefusedError("counts has something that is not a number")
-    if counts != {name: len(fields[name]) for name in ("domains", "users", "aliases")}:
+def refuse_difference(fields: dict[str, Any], stage: Stage) -> None:
+    if fields["counts"] != {name: fields[name] for name in ARRAYS}:
         raise RefusedError("counts differ from what the answer holds")
-
-
-def refuse_digest(fields: dict[str, Any]) -> None:
-    arrays = [fields["domains"], fields["users"], fields["aliases"]]
-    text = json.dumps(arrays, sort_keys=True, separators=(",", ":"))
-    if hashlib.sha256(text.encode("ascii")).hexdigest() != fields["sha256"]:
+    stage.refuse_strangers(lambda domain: domain in stage.domains)
+    if stage.digest.hexdigest() != fields["sha256"]:
         raise RefusedError("sha256 differs from what the answer holds")
 
 
-def domain_rows(values: list[Any]) -> list[Row]:
-    refuse_wrong("domains", values, lambda value: "" if is_domain(value) else "is not a domain")
-    refuse_repeats("domains", values)
-    return [(name,) for name in values]
+class Stage:
+    """The rows of one answer, in an SQLite database in memory: a third of what objects would
+    take, and SQL finds what differs from the state."""
 
-
-def user_rows(values: list[Any], domains: Collection[str]) -> list[Row]:
-    refuse_wrong("users", values, functools.partial(wrong_in_user, domains=domains))
-    refuse_repeats("users", [user["id"] for user in values])
-    refuse_repeats("users", [user["email"] for user in values])
-    return [
-        (
-            user["email"],
-            user["id"],
-            user["password"],
-            user["quota_mb"],
-            int(user["login"]),
-            int(user["deliver"]),
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(
+            ":memory:", timeout=DATABASE_PATIENCE, isolation_level=None
         )
-        for user in values
-    ]
+        self.connection.executescript(STAGE)
+        self.digest = ArraysDigest()
+        self.domains: set[str] = set()
+        self.first_of: dict[str, str] = {}  # a domain, and where it was first used
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def fill(self, name: str, values: Iterator[Any]) -> Filled:
+        check, insert = CHECKED[name]
+        number = 0
+        while True:
+            batch = list(itertools.islice(values, ROWS_AT_A_TIME))
+            if not batch:
+                break
+            rows = [check(self, value, at) for at, value in enumerate(batch, number)]
+            self.digest.feed(name, ("," if number else "") + ENCODER.encode(batch)[1:-1])
+            self.insert(name, insert, rows)
+            number += len(batch)
+        self.digest.end(name)
+        if name == "users":  # sorting once is faster than looking for the place of each
+            self.insert(name, "CREATE UNIQUE INDEX new_emails ON new_users (email)", [()])
+        return Filled(number)
+
+    def fill_gone(self, gone: dict[str, list[Any]]) -> None:
+        for name, is_sound in NAMED.items():
+            wrong = [value for value in gone[name] if not is_sound(value)]
+            if wrong:
+                raise RefusedError(f"gone has something among {name} that cannot be one of them")
+            self.insert(f"gone {name}", GONE[name], [(value,) for value in gone[name]])
+        if count(self.connection, BOTH_CHANGED_AND_GONE):
+            raise RefusedError("the answer has something that is changed and gone at once")
+
+    def insert(self, name: str, statement: str, rows: list[Row]) -> None:
+        try:
+            self.connection.execute("BEGIN")
+            self.connection.executemany(statement, rows)
+            self.connection.execute("COMMIT")
+        except sqlite3.IntegrityError:
+            raise RefusedError(f"{name} has an id, a name or an address twice") from None
+
+    def refuse_strangers(self, is_there: Callable[[str], bool]) -> None:
+        for domain, place in self.first_of.items():
+            if not is_there(domain):
+                raise wrong_row(place, "has a wrong address, or one of a domain that is not listed")
+
+    @contextlib.contextmanager
+    def beside(self, database: Path) -> Iterator[sqlite3.Connection]:
+        """One connection that sees these rows and, as schema `node`, the state on disk."""
+        self.connection.execute("ATTACH ? AS node", (str(database),))
+        set_up(self.connection, "node.")
+        yield self.connection
+        # Closed here, not by the garbage collector: SQLite then tidies up the -wal.
+        self.connection.close()
 
 
-def alias_rows(values: list[Any], domains: Collection[str]) -> list[Row]:
-    refuse_wrong("aliases", values, functools.partial(wrong_in_alias, domains=domains))
-    refuse_repeats("aliases", [alias["address"] for alias in values])
-    return [(alias["address"], ", ".join(alias["goto"])) for alias in values]
+STAGE = """
+PRAGMA journal_mode = OFF;
+CREATE TABLE new_domains (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE new_users (
+    email TEXT NOT NULL, id TEXT PRIMARY KEY, password TEXT NOT NULL,
+    quota_mb INTEGER NOT NULL, login INTEGER NOT NULL, deliver INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE new_aliases (address TEXT PRIMARY KEY, goto TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE gone_domains (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE gone_users (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE gone_aliases (address TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE old_users (
+    email TEXT NOT NULL UNIQUE, id TEXT PRIMARY KEY, password TEXT NOT NULL,
+    quota_mb INTEGER NOT NULL, login INTEGER NOT NULL, deliver INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE old_aliases (address TEXT PRIMARY KEY, goto TEXT NOT NULL) WITHOUT ROWID;
+"""
+GONE = {
+    "domains": "INSERT INTO gone_domains VALUES (?)",
+    "users": "INSERT INTO gone_users VALUES (?)",
+    "aliases": "INSERT INTO gone_aliases VALUES (?)",
+}
+BOTH_CHANGED_AND_GONE = """SELECT
+    (SELECT count(*) FROM gone_users JOIN new_users USING (id)) +
+    (SELECT count(*) FROM gone_domains JOIN new_domains USING (name)) +
+    (SELECT count(*) FROM gone_aliases JOIN new_aliases USING (address))"""
 
 
-def purge_ids(values: list[Any]) -> list[str]:
-    refuse_wrong("purge", values, lambda value: "" if matches(ID, value) else "is not an id")
-    refuse_repeats("purge", values)
+class ArraysDigest:
+    """The contract's sha256 over [domains, users, aliases], in whatever order they come in."""
+
+    def __init__(self) -> None:
+        self.hash = hashlib.sha256(b"[[")
+        self.turn = 0
+        self.early: dict[str, list[str]] = {name: [] for name in ARRAYS}
+        self.ended: set[str] = set()
+
+    def feed(self, name: str, text: str) -> None:
+        if name == ARRAYS[self.turn]:
+            self.hash.update(text.encode("ascii"))
+        else:
+            self.early[name].append(text)
+
+    def end(self, name: str) -> None:
+        self.ended.add(name)
+        while self.turn < len(ARRAYS) - 1 and ARRAYS[self.turn] in self.ended:
+            self.turn += 1
+            early = "".join(self.early.pop(ARRAYS[self.turn]))
+            self.hash.update(b"],[" + early.encode("ascii"))
+
+    def hexdigest(self) -> str:
+        result = self.hash.copy()
+        result.update(b"]]")
+        return result.hexdigest()
+
+
+def domain_row(stage: Stage, value: Any, number: int) -> Row:
+    if not is_domain(value):
+        raise wrong_row(f"domains[{number}]", "is not a domain")
+    stage.domains.add(value)
+    return (value,)
+
+
+def user_row(stage: Stage, user: Any, number: int) -> Row:
+    reason = wrong_in_user(user)
+    if reason:
+        raise wrong_row(f"users[{number}]", reason)
+    email = user["email"]
+    stage.first_of.setdefault(domain_of(email), f"users[{number}]")
+    flags = int(user["login"]), int(user["deliver"])
+    return (email, user["id"], user["password"], user["quota_mb"], *flags)
+
+
+def alias_row(stage: Stage, alias: Any, number: int) -> Row:
+    reason = wrong_in_alias(alias)
+    if reason:
+        raise wrong_row(f"aliases[{number}]", reason)
+    stage.first_of.setdefault(domain_of(alias["address"]), f"aliases[{number}]")
+    return alias["address"], ", ".join(alias["goto"])
+
+
+CHECKED: dict[str, tuple[Callable[[Stage, Any, int], Row], str]] = {
+    "domains": (domain_row, "INSERT INTO new_domains VALUES (?)"),
+    "users": (user_row, "INSERT INTO new_users VALUES (?, ?, ?, ?, ?, ?)"),
+    "aliases": (alias_row, "INSERT INTO new_aliases VALUES (?, ?)"),
+}
+
+
+def wrong_row(place: str, reason: str) -> RefusedError:
+    return RefusedError(f"{place} {reason}; the whole answer is refused")
+
+
+def ids(name: str, values: list[Any]) -> list[str]:
+    for number, value in enumerate(values):
+        if not is_id(value):
+            raise wrong_row(f"{name}[{number}]", "is not an id")
+    if len(set(values)) != len(values):
+        raise RefusedError(f"{name} has an id, a name or an address twice")
     return values
 
 
-def refuse_wrong(name: str, values: list[Any], wrong: Callable[[Any], str]) -> None:
-    for number, value in enumerate(values):
-        reason = wrong(value)
-        if reason:
-            raise RefusedError(f"{name}[{number}] {reason}; the whole answer is refused")
-
-
-def refuse_repeats(name: str, values: list[str]) -> None:
-    if len(set(values)) != len(values):
-        raise RefusedError(f"{name} has an id, a name or an address twice")
-
-
-def wrong_in_user(user: Any, domains: Collection[str]) -> str:
+def wrong_in_user(user: Any) -> str:
     """Why this row may not reach Dovecot; empty when it may."""
     if type(user) is not dict or user.keys() != USER_FIELDS:
         return "has not exactly the fields of a user"
-    if not matches(ID, user["id"]):
+    if not is_id(user["id"]):
         return "has a wrong id"
-    if not is_address(user["email"]) or domain_of(user["email"]) not in domains:
+    if not is_address(user["email"]):
         return "has a wrong address, or one of a domain that is not listed"
     if not matches(HASH, user["password"]):
         return f"({user['email']}) has a password that is not a bcrypt hash"
@@ -977,10 +1433,10 @@ def wrong_in_user(user: Any, domains: Collection[str]) -> str:
     return ""
 
 
-def wrong_in_alias(alias: Any, domains: Collection[str]) -> str:
+def wrong_in_alias(alias: Any) -> str:
     if type(alias) is not dict or alias.keys() != ALIAS_FIELDS:
         return "has not exactly the fields of an alias"
-    if not is_address(alias["address"]) or domain_of(alias["address"]) not in domains:
+    if not is_address(alias["address"]):
         return "has a wrong address, or one of a domain that is not listed"
     if type(alias["goto"]) is not list or not alias["goto"]:
         return f"({alias['address']}) leads nowhere"
@@ -989,15 +1445,31 @@ def wrong_in_alias(alias: Any, domains: Collection[str]) -> str:
     return ""
 
 
+def is_id(value: Any) -> bool:
+    return matches(ID, value)
+
+
 def is_address(value: Any) -> bool:
     if type(value) is not str or len(value) > 254 or ".." in value:
         return False
     local, at, domain = value.partition("@")
-    return bool(at) and matches(LOCAL_PART, local) and is_domain(domain)
+    return bool(at) and matches(LOCAL_PART, local) and is_domain_name(domain)
 
 
 def is_domain(value: Any) -> bool:
-    return matches(DOMAIN, value) and len(value) <= 253
+    return type(value) is str and is_domain_name(value)
+
+
+@functools.lru_cache(maxsize=1024)  # a hundred mailboxes in a row are often of the same one
+def is_domain_name(text: str) -> bool:
+    return len(text) <= 253 and DOMAIN.fullmatch(text) is not None
+
+
+NAMED: dict[str, Callable[[Any], bool]] = {
+    "domains": is_domain,
+    "users": is_id,
+    "aliases": is_address,
+}
 
 
 def domain_of(address: str) -> str:
@@ -1021,26 +1493,43 @@ class Held:
     sha256: str
     purge: list[str]
     applied_at: str
-    users: int
+    counts: dict[str, int]
 
     @property
     def name(self) -> str:
-        return f"revision {self.revision} with {self.users} mailboxes"
+        return f"revision {self.revision} with {self.counts['users']} mailboxes"
 
 
-def refuse_unfit(answer: Answer, held: Held | None) -> None:
-    if held is None:
+class Remembered(NamedTuple):
+    """What the note says was held, for when the database cannot."""
+
+    epoch: str
+    revision: int
+    users: int
+
+
+def refuse_unfit(answer: Answer, held: Held | None, remembered: Remembered | None) -> None:
+    if held:
+        remembered = Remembered(held.epoch, held.revision, held.counts["users"])
+    if not answer.is_full and (held is None or held.epoch != answer.epoch):
+        raise MismatchError("the answer is about changes of something that is not held")
+    if remembered is None:
         return
-    if answer.epoch == held.epoch:
-        if answer.revision < held.revision:
-            raise RefusedError(f"revision fell from {held.revision} to {answer.revision}")
-        if answer.revision == held.revision and not is_same(answer, held):
+    if answer.epoch == remembered.epoch:
+        if answer.revision < remembered.revision:
+            raise RefusedError(f"revision fell from {remembered.revision} to {answer.revision}")
+        if held and answer.revision == held.revision and not is_same(answer, held):
             raise RefusedError(f"revision {held.revision} came again with other content")
-    gone = held.users - len(answer.users)
-    if held.users >= SHRINK_GUARD_FROM and 5 * gone > held.users and not answer.allow_shrink:
+    if answer.is_full and not answer.allow_shrink:
+        refuse_shrink(remembered.users, answer.counts["users"])
+
+
+def refuse_shrink(before: int, now: int) -> None:
+    gone = before - now
+    if before >= SHRINK_GUARD_FROM and 5 * gone > before:
         raise RefusedError(
-            f"{gone} of {held.users} mailboxes would go, more than a fifth, and the panel did "
-            "not confirm it"
+            f"{gone} of {before} mailboxes would go, more than a fifth, and the panel did not "
+            "confirm it"
         )
 
 
@@ -1058,47 +1547,15 @@ def is_overtaken(answer: Answer, held: Held | None, asked: Held | None) -> bool:
 # ── The state on disk ─────────────────────────────────────────────────────────────────────────
 
 
-class Table(NamedTuple):
-    select: str
-    insert: str
-    delete: str
+class Change(NamedTuple):
+    """What an answer changed: rows written or removed, whether addresses came that Postfix is to
+    accept, whether some went that it is not to accept any more, and which have no owner or another
+    one now."""
 
-
-USERS = Table(
-    "SELECT email, id, password, quota_mb, login, deliver FROM users",
-    "INSERT INTO users (email, id, password, quota_mb, login, deliver) VALUES (?, ?, ?, ?, ?, ?)",
-    "DELETE FROM users WHERE email = ?",
-)
-DOMAINS = Table(
-    "SELECT name FROM domains",
-    "INSERT INTO domains (name) VALUES (?)",
-    "DELETE FROM domains WHERE name = ?",
-)
-ALIASES = Table(
-    "SELECT address, goto FROM aliases",
-    "INSERT INTO aliases (address, goto) VALUES (?, ?)",
-    "DELETE FROM aliases WHERE address = ?",
-)
-META = Table(
-    "SELECT k, v FROM meta",
-    "INSERT INTO meta (k, v) VALUES (?, ?)",
-    "DELETE FROM meta WHERE k = ?",
-)
-SCHEMA_VERSION = "1"
-SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS users (
-        email TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, password TEXT NOT NULL,
-        quota_mb INTEGER NOT NULL, login INTEGER NOT NULL, deliver INTEGER NOT NULL
-    ) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS domains (name TEXT PRIMARY KEY) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS aliases (
-        address TEXT PRIMARY KEY, goto TEXT NOT NULL
-    ) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS meta (k TEXT PRIMARY KEY, v TEXT NOT NULL) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS kicks (
-        n INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL
-    )""",
-)
+    rows: int
+    arriving: bool
+    leaving: bool
+    vacated: list[str]
 
 
 class Store:
@@ -1110,7 +1567,12 @@ class Store:
         self.lock = folder / "agent.lock"
         self.note = folder / "agent.note"
         self.replaced = folder / "agent.replaced"
+        self.owed = folder / "agent.owed"
         self.is_damaged = False
+        self.known: Held | None = None
+        self.purged: list[str] = []
+        self.texts = UserTexts()
+        self.writing_note = threading.Lock()
 
     def make_folder(self) -> None:
         if not self.folder.is_dir():
@@ -1120,37 +1582,84 @@ class Store:
     def look(self, *, thorough: bool) -> Held | None:
         """What is held. A damaged file counts as nothing, but stays until a good answer is
         there: what Dovecot can still read of it is better than no file."""
-        if not self.database.exists():
-            return None
-        try:
-            with self.locked(), self.opened() as connection:
-                self.is_damaged = thorough and not is_sound(connection)
-                return None if self.is_damaged else held_in(connection)
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            self.is_damaged = True
-            return None
+        held = None
+        if self.database.exists():
+            try:
+                with self.locked(), self.opened() as connection:
+                    self.is_damaged = thorough and not is_sound(connection)
+                    held = None if self.is_damaged else held_in(connection)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self.is_damaged = True
+        self.known = held
+        return held
 
-    def apply(self, answer: Answer, asked: Held | None, *, kicking: bool) -> int | None:
-        """All of the answer in one transaction, or nothing; the number of rows that differed,
-        or None if another copy of the agent was faster."""
+    def apply(self, answer: Answer, asked: Held | None, settings: Settings) -> Change | None:
+        """All of the answer in one transaction, or nothing; None if another copy of the agent was
+        faster. Postfix forgets addresses before Dovecot does, and learns them after (mend_maps):
+        it must never accept what Dovecot would then bounce."""
         with self.locked():
+            if self.is_damaged or not self.database.exists():
+                refuse_unfit(answer, None, self.remembered())
             self.remove_if_damaged()
             self.make_database()
-            with self.opened() as connection, transaction(connection):
-                held = held_in(connection)
-                if is_overtaken(answer, held, asked):
-                    return None
-                refuse_unfit(answer, held)
-                return write(connection, answer, held, kicking=kicking)
+            with answer.stage.beside(self.database) as connection:
+                with transaction(connection):
+                    held = self.known = held_in(connection)
+                    if is_overtaken(answer, held, asked):
+                        return None
+                    refuse_unfit(answer, held, self.remembered())
+                    texts = UserTexts()
+                    change = compare(connection, answer)
+                    write(connection, answer, held, kicking=bool(settings.doveadm))
+                    if not answer.is_full:
+                        texts = self.texts.after(connection, held, changed_ids(connection))
+                        refuse_mismatch(connection, answer, texts)
+                        texts = texts.named(answer.sha256)
+                    is_owed = self.owe_maps(settings, change, connection)
+                self.known, self.texts = held_in(connection), texts
+                if not is_owed:
+                    self.owed.unlink(missing_ok=True)
+                return change
+
+    def prepare_for_changes(self) -> None:
+        """Have the digest's text at hand, so that a change costs the same however much is held."""
+        known = self.known
+        if known is None or self.texts.sha256 == known.sha256:
+            return
+        with self.locked(), self.opened() as connection, transaction(connection):
+            if held_in(connection) == known:
+                self.texts = self.texts.after(connection, known, []).named(known.sha256)
+
+    def remembered(self) -> Remembered | None:
+        held = self.read_note().get("held")
+        if type(held) is not list or [type(value) for value in held] != [str, int, int]:
+            return None
+        return Remembered(*held)
+
+    def owe_maps(self, settings: Settings, change: Change, connection: sqlite3.Connection) -> bool:
+        """Before the commit: take away what is to leave the maps, and say whether they are still
+        to be written after it. A file tells so as well, should there be no after."""
+        was_owed = self.owed.exists()
+        if not was_owed and (change.arriving or change.leaving):
+            self.owed.touch(mode=0o640)
+            sync_folder(self.folder)
+        if not (change.leaving and settings.has_postfix):
+            return was_owed or change.arriving or change.leaving
+        try:
+            write_maps(settings, lines_without_arrivals(connection))
+        except (AgentError, OSError):  # tried again, and told, by mend_maps
+            return True
+        return was_owed or change.arriving
 
     def remove_if_damaged(self) -> None:
         if not self.is_damaged:
             return
         if self.database.exists() and not self.is_sound_file():
-            # Dovecot's workers keep the old file open until they are told (tell_dovecot).
+            # Dovecot's workers keep the old file open until they are told (end_sessions).
             self.replaced.touch(mode=0o640)
+            self.owed.touch(mode=0o640)  # what the maps have of it is not known any more
             for path in self.files():
                 path.unlink(missing_ok=True)
         self.is_damaged = False
@@ -1191,13 +1700,10 @@ class Store:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """WAL, because Dovecot reads while this writes; FULL, because an SD card loses power."""
         path = str(self.database)
         connection = sqlite3.connect(path, timeout=DATABASE_PATIENCE, isolation_level=None)
         with contextlib.closing(connection):
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA journal_size_limit = 16777216")
+            set_up(connection)
             yield connection
 
     @contextlib.contextmanager
@@ -1242,45 +1748,71 @@ class Store:
             if held is None:
                 yield "applied   nothing yet"
                 return
-            yield f"applied   revision {held.revision} since {held.applied_at}"
-            yield f"epoch     {held.epoch}"
-            counts = {name: count(connection, sql) for name, sql in COUNTS.items()}
-            left = counts.pop("sessions to end")
-            yield "holds     " + ", ".join(f"{number} {name}" for name, number in counts.items())
-            if left:
-                yield f"waiting   {left} sessions to end with doveadm"
+            left = count(connection, "SELECT count(*) FROM kicks")
+        counts = {**held.counts, "mailboxes": held.counts["users"]}
+        told = [f"{counts[name]} {name}" for name in ("domains", "mailboxes", "aliases")]
+        yield f"applied   revision {held.revision} since {held.applied_at}"
+        yield f"epoch     {held.epoch}"
+        yield "holds     " + ", ".join(told)
+        if left:
+            yield f"waiting   {left} sessions to end with doveadm"
         if self.replaced.exists():
             yield "waiting   Dovecot to reload, its file was damaged and is replaced"
 
-    def read_note(self) -> dict[str, str]:
+    def read_note(self) -> dict[str, Any]:
         try:
             note = json.loads(self.note.read_text("ascii"))
         except (OSError, ValueError):
             return {}
         return note if type(note) is dict else {}
 
-    def write_note(self, problem: str) -> None:
-        """In place and always of one size: a full disk must not keep the reason from `status`."""
-        before, now = self.read_note(), utc_now()
-        problem = problem[:REASON_LIMIT]
-        since = before.get("since", now) if problem == before.get("problem") else now
-        contact = before.get("contact", "") if problem else now
-        note = {"problem": problem, "since": since, "contact": contact}
+    def write_note(self, problem: str, *, is_contact: bool, polling: str) -> None:
+        with self.writing_note:
+            before, now = self.read_note(), utc_now()
+            problem = problem[:REASON_LIMIT]
+            note = {
+                **before,
+                "problem": problem,
+                "since": before.get("since", now) if problem == before.get("problem") else now,
+                "contact": now if is_contact else before.get("contact", ""),
+                "polling": polling,
+                **({"held": self.to_remember()} if self.known else {}),
+            }
+            self.put_note(note, before)
+
+    def note_report(self) -> None:
+        with self.writing_note:
+            before = self.read_note()
+            self.put_note({**before, "reported": utc_now()}, before)
+
+    def to_remember(self) -> list[Any]:
+        known = cast("Held", self.known)
+        return [known.epoch, known.revision, known.counts["users"]]
+
+    def put_note(self, note: dict[str, Any], before: dict[str, Any]) -> None:
+        """In place and always of one size: a full disk must not keep the reason from `status`.
+        An SD card is spared what says nothing but that all goes on as it did."""
+        times = [str(which.get("contact")) for which in (before, note)]
+        if {**note, "contact": ""} == {**before, "contact": ""} and not is_older(*times):
+            return
         flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         with contextlib.suppress(OSError):
             descriptor = os.open(self.note, flags, 0o640)
             try:
                 os.pwrite(descriptor, json.dumps(note).ljust(NOTE_SIZE).encode("ascii"), 0)
+                if note.get("held") != before.get("held"):
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
 
 
-COUNTS = {
-    "domains": "SELECT count(*) FROM domains",
-    "mailboxes": "SELECT count(*) FROM users",
-    "aliases": "SELECT count(*) FROM aliases",
-    "sessions to end": "SELECT count(*) FROM kicks",
-}
+def is_older(before: str, now: str) -> bool:
+    """Whether so much time lies between that it is worth a write; also after the clock was set."""
+    try:
+        then, since = (time.mktime(time.strptime(text, TIME_FORM)) for text in (before, now))
+    except ValueError:
+        return before != now
+    return not 0 <= since - then < NOTE_EVERY
 
 
 def wait_for_lock(descriptor: int, kind: int, folder: Path) -> None:
@@ -1320,6 +1852,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def set_up(connection: sqlite3.Connection, schema: str = "") -> None:
+    """WAL, because Dovecot reads while this writes; FULL, because an SD card loses power."""
+    connection.execute(f"PRAGMA {schema}journal_mode = WAL")
+    connection.execute(f"PRAGMA {schema}synchronous = FULL")
+    connection.execute(f"PRAGMA {schema}journal_size_limit = 16777216")
+
+
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
@@ -1337,8 +1876,7 @@ def is_sound(connection: sqlite3.Connection) -> bool:
     if connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]:
         return False
     return (
-        not has_tables(connection)
-        or dict(connection.execute(META.select)).get("schema") == SCHEMA_VERSION
+        not has_tables(connection) or dict(connection.execute(META)).get("schema") == SCHEMA_VERSION
     )
 
 
@@ -1349,17 +1887,44 @@ def is_damage(error: Exception) -> bool:
 
 
 def has_tables(connection: sqlite3.Connection) -> bool:
-    return count(connection, "SELECT count(*) FROM sqlite_master WHERE name = 'meta'") > 0
+    """In whichever schema: beside a stage, the state is called `node`."""
+    return count(connection, "SELECT count(*) FROM pragma_table_info('meta')") > 0
 
 
 def count(connection: sqlite3.Connection, sql: str) -> int:
     return int(connection.execute(sql).fetchone()[0])
 
 
+COUNTS = {
+    "domains": "SELECT count(*) FROM domains",
+    "users": "SELECT count(*) FROM users",
+    "aliases": "SELECT count(*) FROM aliases",
+}
+META = "SELECT k, v FROM meta"
+SCHEMA_VERSION = "2"
+# Keyed by id, in whose order the digest is taken; Dovecot finds an address by its index.
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS node.users (
+        email TEXT NOT NULL UNIQUE, id TEXT PRIMARY KEY, password TEXT NOT NULL,
+        quota_mb INTEGER NOT NULL, login INTEGER NOT NULL, deliver INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS node.domains (name TEXT PRIMARY KEY) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS node.aliases (
+        address TEXT PRIMARY KEY, goto TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS node.meta (
+        k TEXT PRIMARY KEY, v TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS node.kicks (
+        n INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL
+    )""",
+)
+
+
 def held_in(connection: sqlite3.Connection) -> Held | None:
     if not has_tables(connection):
         return None
-    meta = dict(connection.execute(META.select))
+    meta = dict(connection.execute(META))
     try:
         return Held(
             epoch=meta["epoch"],
@@ -1368,39 +1933,102 @@ def held_in(connection: sqlite3.Connection) -> Held | None:
             sha256=meta["sha256"],
             purge=json.loads(meta["purge"]),
             applied_at=meta["applied_at"],
-            users=count(connection, COUNTS["mailboxes"]),
+            counts={name: count(connection, sql) for name, sql in COUNTS.items()},
         )
     except (KeyError, ValueError):  # spoilt by hand: the next answer is fetched whole
         return None
 
 
+# What a full answer does not name is gone; from there on it is treated like any list of changes.
+FIND_GONE = (
+    "INSERT INTO gone_domains SELECT name FROM domains EXCEPT SELECT name FROM new_domains",
+    "INSERT INTO gone_users SELECT id FROM users EXCEPT SELECT id FROM new_users",
+    "INSERT INTO gone_aliases SELECT address FROM aliases EXCEPT SELECT address FROM new_aliases",
+)
+SAME_USER = """(users.email, users.password, users.quota_mb, users.login, users.deliver)
+    = (new.email, new.password, new.quota_mb, new.login, new.deliver)"""
+# Of `new_…` only rows stay that differ; `old_…` are the rows in whose place they come, and those
+# that are gone.
+FIND_CHANGES = (
+    f"""DELETE FROM new_users AS new WHERE EXISTS (
+        SELECT 1 FROM users WHERE users.id = new.id AND {SAME_USER})""",  # noqa: S608  constants
+    """INSERT INTO old_users SELECT users.* FROM new_users AS new JOIN users USING (id)
+        UNION ALL SELECT users.* FROM gone_users JOIN users USING (id)""",
+    "DELETE FROM new_domains WHERE name IN (SELECT name FROM domains)",
+    "DELETE FROM gone_domains WHERE name NOT IN (SELECT name FROM domains)",
+    """DELETE FROM new_aliases AS new WHERE EXISTS (
+        SELECT 1 FROM aliases WHERE aliases.address = new.address AND aliases.goto = new.goto)""",
+    """INSERT INTO old_aliases SELECT aliases.* FROM aliases WHERE address IN (
+        SELECT address FROM new_aliases UNION ALL SELECT address FROM gone_aliases)""",
+)
+# All that go, go first, because an address may have moved to another id.
+WRITE = (
+    "DELETE FROM users WHERE id IN (SELECT id FROM old_users)",
+    "INSERT INTO users SELECT * FROM new_users ORDER BY id",
+    "DELETE FROM domains WHERE name IN (SELECT name FROM gone_domains)",
+    "INSERT INTO domains SELECT name FROM new_domains",
+    "DELETE FROM aliases WHERE address IN (SELECT address FROM old_aliases)",
+    "INSERT INTO aliases SELECT address, goto FROM new_aliases",
+)
+# Whose sessions must end: the mailbox is gone (or another one has its address), its password is
+# another, or it may no longer sign in.
+KICK = """INSERT INTO kicks (email)
+    SELECT old.email FROM old_users AS old LEFT JOIN new_users AS new USING (email)
+    WHERE new.id IS NULL OR (new.id, new.password) <> (old.id, old.password)
+        OR (old.login AND NOT new.login)"""
+CHANGED_IDS = "SELECT id FROM old_users UNION SELECT id FROM new_users"
+CHANGED = f"""SELECT (SELECT count(*) FROM ({CHANGED_IDS}))
+    + (SELECT count(*) FROM new_domains) + (SELECT count(*) FROM gone_domains)
+    + (SELECT count(*) FROM (
+        SELECT address FROM old_aliases UNION SELECT address FROM new_aliases))"""  # noqa: S608
+ARRIVING = """SELECT EXISTS (SELECT 1 FROM new_domains)
+    OR EXISTS (SELECT 1 FROM new_aliases)
+    OR EXISTS (SELECT email FROM new_users WHERE deliver
+        EXCEPT SELECT email FROM old_users WHERE deliver)"""
+LEAVING = """SELECT EXISTS (SELECT 1 FROM gone_domains)
+    OR EXISTS (SELECT 1 FROM old_aliases)
+    OR EXISTS (SELECT email FROM old_users WHERE deliver
+        EXCEPT SELECT email FROM new_users WHERE deliver)"""
+VACATED = """SELECT old.email FROM old_users AS old LEFT JOIN new_users AS new USING (email)
+    WHERE new.id IS NOT old.id"""
+STRANGERS = """SELECT 1 FROM users
+    WHERE substr(email, instr(email, '@') + 1) IN (SELECT name FROM gone_domains)
+    UNION ALL SELECT 1 FROM aliases
+    WHERE substr(address, instr(address, '@') + 1) IN (SELECT name FROM gone_domains) LIMIT 1"""
+
+
+def compare(connection: sqlite3.Connection, answer: Answer) -> Change:
+    """What the answer changes in the state; nothing is written yet."""
+    for statement in SCHEMA + (FIND_GONE if answer.is_full else ()) + FIND_CHANGES:
+        connection.execute(statement)
+    return Change(
+        rows=count(connection, CHANGED),
+        arriving=bool(count(connection, ARRIVING)),
+        leaving=bool(count(connection, LEAVING)),
+        vacated=[email for (email,) in connection.execute(VACATED)],
+    )
+
+
 def write(
     connection: sqlite3.Connection, answer: Answer, held: Held | None, *, kicking: bool
-) -> int:
-    for statement in SCHEMA:
-        connection.execute(statement)
-    before = {row[0]: row for row in connection.execute(USERS.select)} if kicking else {}
-    changed = write_rows(connection, DOMAINS, answer.domains)
-    changed += write_rows(connection, USERS, answer.users)
-    changed += write_rows(connection, ALIASES, answer.aliases)
-    write_rows(connection, META, meta_rows(answer, held))
+) -> None:
+    if kicking:
+        connection.execute(KICK)
+    try:
+        for statement in WRITE:
+            connection.execute(statement)
+    except sqlite3.IntegrityError:
+        raise MismatchError("the changes do not fit what is held") from None
+    refuse_orders(connection, answer.purge, "SELECT 1 FROM users WHERE id = ?")
     connection.executemany(
-        "INSERT INTO kicks (email) VALUES (?)",
-        [(email,) for email in to_kick(before, {row[0]: row for row in answer.users})],
+        "INSERT INTO meta (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+        meta_rows(answer, held),
     )
-    return changed
 
 
-def write_rows(connection: sqlite3.Connection, table: Table, rows: list[Row]) -> int:
-    """Only rows that differ are written; all that go, go first, because an id may have moved to
-    another address."""
-    old = {row[0]: row for row in connection.execute(table.select)}
-    new = {row[0]: row for row in rows}
-    stale = [(key,) for key, row in old.items() if new.get(key) != row]
-    fresh = [row for key, row in new.items() if old.get(key) != row]
-    connection.executemany(table.delete, stale)
-    connection.executemany(table.insert, fresh)
-    return len({row[0] for row in stale} | {row[0] for row in fresh})
+def refuse_orders(connection: sqlite3.Connection, orders: list[str], is_there: str) -> None:
+    if any(connection.execute(is_there, (order,)).fetchone() for order in orders):
+        raise RefusedError("purge names a mailbox that is still there; the whole answer is refused")
 
 
 def meta_rows(answer: Answer, held: Held | None) -> list[Row]:
@@ -1416,13 +2044,503 @@ def meta_rows(answer: Answer, held: Held | None) -> list[Row]:
     ]
 
 
-def to_kick(before: dict[str, Row], now: dict[str, Row]) -> Iterator[str]:
-    """Whose sessions must end: the mailbox is gone (or another one has its address), its
-    password is another, or it may no longer sign in."""
-    for email, (_, old_id, old_password, _, could_login, _) in before.items():
-        row = now.get(email)
-        if row is None or row[1:3] != (old_id, old_password) or (could_login and not row[4]):
-            yield email
+def changed_ids(connection: sqlite3.Connection) -> list[str]:
+    return [name for (name,) in connection.execute(CHANGED_IDS)]
+
+
+def refuse_mismatch(connection: sqlite3.Connection, answer: Answer, texts: UserTexts) -> None:
+    """Changes must have led to the whole state that they are about."""
+    is_domain = "SELECT count(*) FROM domains WHERE name = ?"
+    answer.stage.refuse_strangers(
+        lambda domain: bool(connection.execute(is_domain, (domain,)).fetchone()[0])
+    )
+    if connection.execute("SELECT 1 FROM gone_domains LIMIT 1").fetchone() and (
+        connection.execute(STRANGERS).fetchone()
+    ):
+        raise RefusedError("a domain is gone, but not all of its addresses")
+    counts = {name: count(connection, sql) for name, sql in COUNTS.items()}
+    if answer.counts != counts or texts.digest(connection) != answer.sha256:
+        raise MismatchError("the changes do not lead to the state that they are about")
+
+
+class UserTexts(NamedTuple):
+    """The canonical JSON of all users that the digest is taken over, by the first two digits of
+    their ids: after a change only what it touched is read from the database again."""
+
+    sha256: str = ""
+    parts: dict[str, bytes] = {}
+
+    def after(
+        self, connection: sqlite3.Connection, held: Held | None, changed: list[str]
+    ) -> UserTexts:
+        is_fresh = held is None or self.sha256 != held.sha256
+        stale = PREFIXES if is_fresh else sorted({name[:2] for name in changed})
+        fresh = {prefix: text_of(connection, prefix) for prefix in stale}
+        return UserTexts("", {**self.parts, **fresh})
+
+    def named(self, sha256: str) -> UserTexts:
+        return self._replace(sha256=sha256)
+
+    def digest(self, connection: sqlite3.Connection) -> str:
+        """Over what `held` was when these were read, and what was changed since."""
+        domains = [name for (name,) in connection.execute("SELECT name FROM domains ORDER BY name")]
+        aliases = [
+            {"address": address, "goto": goto.split(", ")}
+            for address, goto in connection.execute("SELECT * FROM aliases ORDER BY address")
+        ]
+        digest = hashlib.sha256(f"[{ENCODER.encode(domains)},[".encode())
+        comma = b""
+        for prefix in PREFIXES:
+            if self.parts[prefix]:
+                digest.update(comma + self.parts[prefix])
+                comma = b","
+        digest.update(f"],{ENCODER.encode(aliases)}]".encode())
+        return digest.hexdigest()
+
+
+PREFIXES = [f"{number:02x}" for number in range(256)]
+BOOLEANS = ("false", "true")
+USERS_FROM = """SELECT deliver, email, id, login, password, quota_mb FROM users
+    WHERE id >= ? AND id < ? ORDER BY id"""
+
+
+def text_of(connection: sqlite3.Connection, prefix: str) -> bytes:
+    """No value of a row that was accepted has a character that JSON would escape."""
+    text = ",".join(
+        f'{{"deliver":{BOOLEANS[deliver]},"email":"{email}","id":"{name}",'
+        f'"login":{BOOLEANS[login]},"password":"{password}","quota_mb":{quota_mb}}}'
+        for deliver, email, name, login, password, quota_mb in connection.execute(
+            USERS_FROM, (prefix, prefix + "g")
+        )
+    )
+    return text.encode()
+
+
+# ── Maps for Postfix ──────────────────────────────────────────────────────────────────────────
+
+MAPS = ("domains", "mailboxes", "aliases", "senders")
+ALL_LINES = {
+    "domains": "SELECT name FROM domains",
+    "mailboxes": "SELECT email FROM users WHERE deliver",
+    "aliases": "SELECT address, goto FROM aliases",
+}
+LINES_WITHOUT_ARRIVALS = {
+    "domains": "SELECT name FROM domains EXCEPT SELECT name FROM new_domains",
+    "mailboxes": """SELECT email FROM users WHERE deliver EXCEPT
+        SELECT email FROM new_users WHERE deliver AND email NOT IN (
+            SELECT email FROM old_users WHERE deliver)""",
+    # An alias that is changed keeps its old goal while the new one may not be there yet.
+    "aliases": """SELECT address, coalesce(old.goto, aliases.goto)
+        FROM aliases LEFT JOIN old_aliases AS old USING (address)
+        WHERE old.address IS NOT NULL OR address NOT IN (SELECT address FROM new_aliases)""",
+}
+
+Lines = dict[str, "Iterator[str]"]
+
+
+def mend_maps(settings: Settings, store: Store) -> str:
+    """Write the maps if that is owed, since addresses came or something stopped it before; the
+    problem in words."""
+    if not settings.has_postfix or store.is_damaged or not store.database.exists():
+        return ""
+    try:
+        if store.owed.exists() or not all(path.exists() for path in map_files(settings)):
+            with store.locked(), store.opened() as connection:
+                if not has_tables(connection):
+                    return ""
+                write_maps(settings, lines(connection, ALL_LINES))
+                store.owed.unlink(missing_ok=True)
+    except (AgentError, OSError) as error:
+        return f"the maps for Postfix are not up to date: {sentence_of(error)}"
+    return ""
+
+
+def lines_without_arrivals(connection: sqlite3.Connection) -> Lines:
+    """What Postfix accepts now and is to accept on."""
+    return lines(connection, LINES_WITHOUT_ARRIVALS)
+
+
+def lines(connection: sqlite3.Connection, queries: dict[str, str]) -> Lines:
+    """The lines of each map. Mailboxes are looked up for their existence only, so that any value
+    will do; the members of an alias may write in its name. A catch-all (`@domain`) would also need
+    a line `address address` among the aliases for every mailbox of its domain, which it would
+    otherwise take the mail of (https://www.postfix.org/virtual.5.html)."""
+    aliases = list(connection.execute(queries["aliases"]))
+    return {
+        "domains": (f"{name} OK\n" for (name,) in connection.execute(queries["domains"])),
+        "mailboxes": (f"{email} OK\n" for (email,) in connection.execute(queries["mailboxes"])),
+        "aliases": (f"{address} {goto}\n" for address, goto in aliases),
+        "senders": (f"{address} {goto}\n" for address, goto in aliases),
+    }
+
+
+def write_maps(settings: Settings, content: Lines) -> None:
+    """Whole new maps beside the old ones, and in their place when all of them are made: Postfix
+    notices by itself (https://www.postfix.org/DATABASE_README.html)."""
+    folder = cast("Path", settings.maps)
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for path in folder.glob(".new-*"):  # what an agent that was killed left
+        shutil.rmtree(path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as made:
+        sources = [Path(made, name) for name in MAPS]
+        for source in sources:
+            with source.open("w", encoding="ascii") as file:
+                file.writelines(content[source.name])
+            source.chmod(0o644)  # the map gets the same: Postfix's daemons are not root
+        call_postmap(settings.postmap, sources)
+        for source in sources:
+            put_map(source.with_suffix(".cdb"), folder / f"{source.name}.cdb")
+        sync_folder(folder)
+
+
+def call_postmap(command: list[str], sources: list[Path]) -> None:
+    try:
+        done = subprocess.run(
+            [*command, *(f"cdb:{source}" for source in sources)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=POSTMAP_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise AgentError(f"{command[0]} did not come to an end") from None
+    if done.returncode or not all(source.with_suffix(".cdb").exists() for source in sources):
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise AgentError(f"{command[0]} failed ({''.join(words)[:REASON_LIMIT] or 'silently'})")
+
+
+def put_map(made: Path, place: Path) -> None:
+    if place.exists() and filecmp.cmp(made, place, shallow=False):
+        return
+    with made.open("rb") as file:
+        os.fsync(file.fileno())
+    made.replace(place)
+
+
+def map_files(settings: Settings) -> list[Path]:
+    return [cast("Path", settings.maps) / f"{name}.cdb" for name in MAPS]
+
+
+def maps_told(settings: Settings, store: Store) -> str:
+    if settings.maps is None:
+        return "none are set"
+    paths = [path for path in map_files(settings) if path.exists()]
+    if len(paths) < len(MAPS):
+        return f"not all of them are in {settings.maps} yet"
+    newest = time.gmtime(max(path.stat().st_mtime for path in paths))
+    owed = ", to be written again" if store.owed.exists() else ""
+    return f"in {settings.maps}, written {time.strftime(TIME_FORM, newest)}{owed}"
+
+
+# ── Sessions ──────────────────────────────────────────────────────────────────────────────────
+
+
+def end_sessions(settings: Settings, store: Store) -> str:
+    """End what must end, after the commit; says what is left for the next attempt. Sessions go
+    on after a password or a row is gone, until they are kicked (doveadm-kick(1))."""
+    if not settings.doveadm:
+        return ""
+    if store.replaced.exists() and doveadm(settings, "reload"):
+        store.replaced.unlink()
+    pending, until = store.pending_kicks(), time.monotonic() + KICKING_PATIENCE
+    done = [
+        number
+        for number, email in pending
+        if time.monotonic() < until and doveadm(settings, "kick", email)
+    ]
+    store.forget_kicks(done)
+    left = len(pending) - len(done)
+    return f"; doveadm could not end {left} sessions yet" if left else ""
+
+
+def doveadm(settings: Settings, *arguments: str) -> bool:
+    try:
+        done = subprocess.run(
+            [*settings.doveadm, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=KICK_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode in DONE_BY_DOVEADM
+
+
+# ── Stored mail ───────────────────────────────────────────────────────────────────────────────
+
+
+def bury(mail: Path, orders: list[str]) -> tuple[list[str], str]:
+    """Put the mail of these ids out of the way: which of them have none any more, and the problem
+    in words. Nothing but a folder that lies in `mail` itself is touched, and only renamed."""
+    done: list[str] = []
+    problem = ""
+    try:
+        with folder_at(str(mail)) as here:
+            for order in orders:
+                try:
+                    bury_one(here, order)
+                    done.append(order)
+                except (AgentError, OSError) as error:
+                    problem = f"the mail of {order} cannot be removed: {sentence_of(error)}"
+    except OSError as error:
+        problem = f"{mail} cannot be opened to remove mail: {cause(error)}"
+    return done, problem
+
+
+def bury_one(here: int, order: str) -> None:
+    try:
+        found = os.stat(order, dir_fd=here, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        raise AgentError("it is not a folder")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(".purged", 0o700, dir_fd=here)
+    with folder_at(".purged", here) as purged:
+        os.rename(order, f"{order}.{int(time.time())}", src_dir_fd=here, dst_dir_fd=purged)
+        os.fsync(purged)
+    os.fsync(here)
+
+
+@contextlib.contextmanager
+def folder_at(name: str, where: int | None = None) -> Iterator[int]:
+    """A folder; below another one never by a symbolic link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if where is None else os.O_NOFOLLOW)
+    descriptor = os.open(name, flags, dir_fd=where)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def keep_sweeping(settings: Settings, stop: threading.Event) -> None:
+    while settings.mail and not stop.is_set():
+        sweep_tombstones(settings)
+        stop.wait(SWEEP_EVERY)
+
+
+def sweep_tombstones(settings: Settings) -> None:
+    """Remove for good what was buried long ago. A clock that was set back makes it stay longer."""
+    if settings.mail is None:
+        return
+    purged = settings.mail / ".purged"
+    if purged.is_symlink() or not purged.is_dir():
+        return
+    with contextlib.suppress(OSError):
+        for path in sorted(purged.iterdir()):
+            match = TOMBSTONE.fullmatch(path.name)
+            if match and time.time() - int(match.group(1)) > KEEP_TOMBSTONES:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+# ── Reports ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Measured(NamedTuple):
+    """A file of Dovecot's: when it was written, and what it said of the mailbox."""
+
+    stamp: tuple[int, int, int]
+    row: dict[str, Any]
+
+
+class Reporter:
+    """Tells the panel what this node holds and measures. What it has told is kept in memory, for
+    the sake of the SD card; a report that fails is made again, and changes nothing else."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings, self.store = settings, store
+        self.problem = ""
+        self.news = threading.Event()
+        self.told: tuple[Any, ...] = ()
+        self.told_at = self.measured_at = -REPORT_EVERY
+        self.usage: dict[str, Measured] = {}
+        self.logins: dict[str, Measured] = {}
+        self.has_more = False
+        self.versions: tuple[float, dict[str, str | None]] = (-REPORT_EVERY, {})
+
+    def tell(self, problem: str) -> None:
+        self.problem = problem
+        self.news.set()
+
+    def keep_reporting(self, stop: threading.Event) -> None:
+        failures = 0
+        while not stop.is_set():
+            self.news.wait(REPORT_EVERY / 10)
+            self.news.clear()
+            if not self.is_due():
+                continue
+            try:
+                self.send()
+                failures = 0
+            except Exception:  # noqa: BLE001  it is made again; the panel sees that it has none
+                failures += 1
+                stop.wait(backoff(failures))
+                self.news.set()
+
+    def is_due(self) -> bool:
+        return (
+            self.has_more
+            or self.told != self.to_tell()
+            or time.monotonic() - self.told_at >= REPORT_EVERY
+        )
+
+    def to_tell(self) -> tuple[Any, ...]:
+        known = self.store.known
+        held = (known.epoch, known.revision, known.sha256) if known else None
+        return held, self.problem, tuple(self.store.purged)
+
+    def send(self) -> None:
+        telling, usage, logins = self.to_tell(), {}, {}
+        if self.store.known and (
+            self.has_more or time.monotonic() - self.measured_at >= USAGE_EVERY
+        ):
+            self.measured_at = time.monotonic()
+            usage = measured(self.store, self.settings.usage, self.usage, usage_in)
+            logins = measured(self.store, self.settings.logins, self.logins, login_in)
+        body = {
+            **self.body(),
+            "usage": rows_that_differ(usage, self.usage),
+            "last_login": rows_that_differ(logins, self.logins),
+        }
+        post(self.settings, "/sync/v1/report", ENCODER.encode(body).encode("ascii"))
+        self.has_more = MEASURED_AT_ONCE in (len(usage), len(logins))
+        self.usage.update(usage)
+        self.logins.update(logins)
+        self.told, self.told_at = telling, time.monotonic()
+        self.store.note_report()
+
+    def body(self) -> dict[str, Any]:
+        known = self.store.known
+        return {
+            "epoch": known.epoch if known else None,
+            "revision": known.revision if known else None,
+            "sha256": known.sha256 if known else None,
+            "counts": known.counts if known else dict.fromkeys(ARRAYS, 0),
+            "rejected": [],  # one invalid row refuses the whole answer, which is an error
+            "agent_version": VERSION,
+            **self.software(),
+            "disk_free_mb": free_mebibytes(self.settings.state),
+            "purged": list(self.store.purged),
+            "error": self.problem[:REASON_LIMIT] or None,
+        }
+
+    def software(self) -> dict[str, str | None]:
+        asked_at, versions = self.versions
+        if time.monotonic() - asked_at >= REPORT_EVERY:
+            # As it was built: without -d, a node without a main.cf would have no version.
+            postconf = ["postconf", "-dh", "mail_version"]
+            versions = {
+                "dovecot_version": first_word(["dovecot", "--version"]),
+                "postfix_version": first_word(postconf) if self.settings.has_postfix else None,
+                "os": operating_system(),
+            }
+            self.versions = time.monotonic(), versions
+        return versions
+
+
+def measured(
+    store: Store,
+    folder: Path | None,
+    told: dict[str, Measured],
+    read: Callable[[str], dict[str, Any]],
+) -> dict[str, Measured]:
+    """The files that are new or have been written since they were told of, by their names: these
+    are addresses, and only those of present mailboxes count."""
+    found: dict[str, Measured] = {}
+    if folder is None or not folder.is_dir() or not store.database.exists():
+        return found
+    address = f"{store.database.as_uri()}?mode=ro"
+    connection = sqlite3.connect(address, uri=True, timeout=DATABASE_PATIENCE)
+    with contextlib.closing(connection), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError, ValueError, LookupError, OverflowError):
+                state = entry.stat(follow_symlinks=False)
+                stamp = state.st_mtime_ns, state.st_size, state.st_ino
+                if not stat.S_ISREG(state.st_mode) or state.st_size > PIECE:
+                    continue
+                if entry.name in told and told[entry.name].stamp == stamp:
+                    continue
+                owner = connection.execute(OWNER, (entry.name,)).fetchone()
+                if owner:
+                    row = {"id": owner[0], **read(Path(entry.path).read_text("ascii"))}
+                    found[entry.name] = Measured(stamp, row)
+            if len(found) == MEASURED_AT_ONCE:
+                break
+    return found
+
+
+OWNER = "SELECT id FROM users WHERE email = ?"
+
+
+def rows_that_differ(found: dict[str, Measured], told: dict[str, Measured]) -> list[dict[str, Any]]:
+    return [new.row for name, new in found.items() if name not in told or told[name].row != new.row]
+
+
+def usage_in(text: str) -> dict[str, Any]:
+    """Of a quota_clone file; the storage is in bytes."""
+    values = dict_file(text)
+    used = {"bytes": int(values["storage"]), "messages": int(values["messages"])}
+    return {name: max(0, value) for name, value in used.items()}
+
+
+def login_in(text: str) -> dict[str, Any]:
+    """Of a last_login file, with the seconds of each service; the latest counts."""
+    latest = max(int(value) for value in dict_file(text).values())
+    return {"at": time.strftime(TIME_FORM, time.gmtime(latest))}
+
+
+def dict_file(text: str) -> dict[str, str]:
+    """Of Dovecot's dict file: a line with a key, a line with its value, and so on. A key is like
+    priv/quota/storage or shared/last-login/imap; its last word is what counts."""
+    lines = text.splitlines()
+    return {key.rpartition("/")[2]: value for key, value in zip(lines[::2], lines[1::2])}  # noqa: B905  new in 3.10
+
+
+def forget_traces(settings: Settings, vacated: list[str]) -> None:
+    """What Dovecot wrote of an address that has another owner now, or none."""
+    for folder in filter(None, (settings.usage, settings.logins)):
+        for email in vacated:
+            with contextlib.suppress(OSError):
+                (folder / email).unlink()
+
+
+def first_word(command: list[str]) -> str | None:
+    program = shutil.which(command[0], path=SBIN)
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=VERSION_PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    words = clean(done.stdout.decode("ascii", "replace")).split()
+    return words[0][:60] if words else None
+
+
+def operating_system() -> str | None:
+    try:
+        text = Path("/etc/os-release").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    match = re.search(r'^PRETTY_NAME="?([^"\n]*)', text, re.MULTILINE)
+    return clean(match.group(1))[:60] if match else None
+
+
+def free_mebibytes(folder: Path) -> int | None:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize // 1024 // 1024
 
 
 # ── Words for people ──────────────────────────────────────────────────────────────────────────
@@ -1467,7 +2585,7 @@ def cause(error: Exception) -> str:
 
 
 def utc_now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return time.strftime(TIME_FORM, time.gmtime())
 
 
 if __name__ == "__main__":

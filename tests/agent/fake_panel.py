@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
 import ssl
 import threading
+import time
+import urllib.parse
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -73,6 +76,24 @@ def etag_of(answer: Export) -> str:
     return f'"{answer["epoch"]}-{answer["revision"]}-mpi01"'
 
 
+def delta(before: Export, after: Export, /, **changes: Any) -> Export:
+    """What leads from one whole answer to the other; `changes` then spoil it."""
+    rows: dict[str, list[Any]] = {}
+    gone: dict[str, list[str]] = {}
+    for name, key in KEYS.items():
+        old, new = ({key(row): row for row in answer[name]} for answer in (before, after))
+        rows[name] = [row for at, row in new.items() if old.get(at) != row]
+        gone[name] = [at for at in old if at not in new]
+    return {**after, "full": False, **rows, "gone": gone, **changes}
+
+
+KEYS: dict[str, Callable[[Any], str]] = {
+    "domains": str,
+    "users": lambda row: str(row["id"]),
+    "aliases": lambda row: str(row["address"]),
+}
+
+
 def head_of(answer: Export) -> bytes:
     """Status and headers as the contract says, without a length and without their end."""
     head = ["HTTP/1.1 200 OK", "Content-Type: application/json", f"ETag: {etag_of(answer)}", ""]
@@ -84,12 +105,27 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         panel: FakePanel = self.server.panel  # type: ignore[attr-defined]
-        panel.requests.append({"path": self.path, **dict(self.headers.items())})
+        path, _, query = self.path.partition("?")
+        panel.requests.append({"path": path, "query": query, **dict(self.headers.items())})
         self.close_connection = True
         try:
             panel.behaviour(self)
         except (BrokenPipeError, ConnectionResetError):
             panel.hung_up.set()
+
+    def do_POST(self) -> None:
+        panel: FakePanel = self.server.panel  # type: ignore[attr-defined]
+        self.close_connection = True
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        report = {"path": self.path, "key": self.headers["Authorization"], **json.loads(body)}
+        panel.reports.append(report)
+        panel.hold_reports.wait(20)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.reply(panel.report_status, {})
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(urllib.parse.parse_qsl(self.path.partition("?")[2]))
 
     def log_message(self, *args: Any, **named: Any) -> None:
         pass
@@ -106,7 +142,9 @@ Behaviour = Callable[[Handler], None]
 
 
 class FakePanel:
-    """Serves `answer` as the contract says, until a test gives it another behaviour."""
+    """Serves `answer` as the contract says, until a test gives it another behaviour. A request
+    with `wait` is kept until `publish`, one with `since` gets what has changed since an answer
+    that was published here."""
 
     def __init__(self) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -114,11 +152,28 @@ class FakePanel:
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.requests: list[dict[str, str]] = []
+        self.reports: list[dict[str, Any]] = []
+        self.report_status = 204
+        self.hold_reports = threading.Event()
+        self.hold_reports.set()
         self.behaviour: Behaviour = self.serve
         self.answer = export([])
+        self.past: dict[tuple[str, str], Export] = {}
+        self.changes: tuple[str, Export] = "", {}
+        self.published_at = 0.0
+        self.published = threading.Condition()
         self.hung_up = threading.Event()
         self.speaks_gzip = True
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def publish(self, answer: Export) -> None:
+        """From now on this is the answer; who waits is told."""
+        before, changes = self.answer, delta(self.answer, answer)
+        with self.published:
+            self.past[before["epoch"], str(before["revision"])] = before
+            self.answer, self.changes = answer, (str(before["revision"]), changes)
+            self.published_at = time.monotonic()
+            self.published.notify_all()
 
     def close(self) -> None:
         self.server.shutdown()
@@ -129,10 +184,18 @@ class FakePanel:
         self.url = self.url.replace("http:", "https:")
 
     def serve(self, handler: Handler) -> None:
-        answer = self.answer
-        if handler.headers["If-None-Match"] == etag_of(answer):
+        tag, wait = handler.headers["If-None-Match"], float(handler.query.get("wait", 0))
+        with self.published:
+            self.published.wait_for(lambda: tag != etag_of(self.answer), wait)
+            answer, (since, changes) = self.answer, self.changes
+        if tag == etag_of(answer):
             handler.reply(304, {"ETag": etag_of(answer)})
             return
+        asked = handler.query.get("since", "")
+        if asked and asked == since and etag_of(changes) == etag_of(answer):
+            answer = changes
+        elif before := self.past.get((answer["epoch"], asked)):
+            answer = delta(before, answer)
         headers = {"ETag": etag_of(answer), "Content-Type": "application/json"}
         body = json.dumps(answer).encode()
         if self.speaks_gzip and "gzip" in (handler.headers["Accept-Encoding"] or ""):

@@ -36,6 +36,8 @@ class Node:
         self.key_file = folder / "key"
         self.key_file.write_text(KEY + "\n")
         self.key_file.chmod(0o600)
+        self.maps = folder / "maps"
+        self.mapped = folder / "mapped"
         self.kicked = folder / "kicked"
         self.doveadm_code = folder / "doveadm-code"
 
@@ -43,7 +45,8 @@ class Node:
         """What a later option repeats, it overrides."""
         return [
             *("--panel", self.panel.url, "--key-file", str(self.key_file)),
-            *("--state", str(self.state), *more),
+            *("--state", str(self.state), "--usage", str(self.folder / "usage")),
+            *("--logins", str(self.folder / "logins"), *more),
         ]
 
     def call(self, *arguments: str) -> Result:
@@ -122,6 +125,27 @@ class Node:
         )
         path.chmod(0o700)
         return str(path)
+
+    def postmap(self, script: str = "") -> str:
+        """A stand-in that makes a map of its lines as they are; the command for --postmap."""
+        path = self.folder / "postmap"
+        path.write_text(
+            f'#!/bin/sh\necho "$@" >> {self.mapped}\n{script}\n'
+            'for a; do case "$a" in cdb:*) cp "${a#cdb:}" "${a#cdb:}.cdb";; esac; done\n'
+        )
+        path.chmod(0o700)
+        return str(path)
+
+    def with_maps(self, script: str = "") -> tuple[str, ...]:
+        return "--maps", str(self.maps), "--postmap", self.postmap(script)
+
+    def map(self, name: str) -> dict[str, str]:
+        """What the stand-in's map says of each key."""
+        lines = (self.maps / f"{name}.cdb").read_text().splitlines()
+        return {key: value for key, _, value in (line.partition(" ") for line in lines)}
+
+    def maps_written(self) -> int:
+        return len(self.mapped.read_text().splitlines()) if self.mapped.exists() else 0
 
     def kicks(self) -> list[str]:
         return self.kicked.read_text().splitlines() if self.kicked.exists() else []

@@ -116,19 +116,11 @@ def test_it_lets_an_id_move_to_another_address(node: Node, panel: FakePanel) -> 
     }
 
 
-def test_it_keeps_purge_orders_and_takes_no_mail_away(node: Node, panel: FakePanel) -> None:
-    mail = node.folder / "mail" / ("0" * 32)
-    mail.mkdir(parents=True)
-    panel.answer = export(users(1), purge=["0" * 32])
-    assert node.once("--mail", str(mail.parent)).code == 0
-    assert node.meta()["purge"] == '["' + "0" * 32 + '"]'
-    assert mail.exists()
-
-
 def test_it_reads_the_key_again_every_time(node: Node, panel: FakePanel) -> None:
     node.once()
     node.key_file.write_text("mck_another")
     node.once()
+    assert panel.reports[0]["key"] == f"Bearer {KEY}"
     assert panel.requests[1]["Authorization"] == "Bearer mck_another"
 
 

@@ -25,7 +25,7 @@ def start(node: Node) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def run(*more: str) -> subprocess.Popen[str]:
-        started.append(node.start("run", *node.options(*more)))
+        started.append(node.start("run", *node.options("--wait", "0", *more)))
         return started[-1]
 
     yield run
@@ -64,17 +64,17 @@ def test_it_works(node: Node, panel: FakePanel, start: Start) -> None:
     assert err == ""
 
 
-def test_it_sends_neither_wait_nor_since_yet(panel: FakePanel, start: Start) -> None:
-    start("--wait", "25", "--interval", "0.05")
-    until(lambda: len(panel.requests) > 3)
-    assert {request["path"] for request in panel.requests} == {"/sync/v1/export"}
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_while_it_waits(panel: FakePanel, start: Start, number: signal.Signals) -> None:
     process = start("--interval", "3600")
     until(lambda: len(panel.requests) == 1)
     assert stopped_by(process, number) < 4
+
+
+def test_it_stops_while_the_panel_waits_for_news(panel: FakePanel, start: Start) -> None:
+    process = start("--wait", "50")
+    until(lambda: "wait=50" in panel.requests[-1]["query"] if panel.requests else False)
+    assert stopped_by(process, signal.SIGTERM) < 4
 
 
 def test_it_stops_while_the_panel_is_silent(panel: FakePanel, start: Start) -> None:
@@ -103,7 +103,7 @@ def test_it_goes_on_after_failures_and_says_each_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(agent, "backoff", lambda _failures: 0.01)
-    _, settings = agent.settings_from(["run", *node.options("--interval", "0.01")])
+    _, settings = agent.settings_from(["run", *node.options("--wait", "0", "--interval", "0.01")])
     stop = threading.Event()
     thread = threading.Thread(target=agent.keep_in_step, args=(settings, stop))
     thread.start()

@@ -143,6 +143,9 @@ def spoil(path: Path, offset: int, data: bytes) -> None:
         file.write(data)
 
 
+OK = {"allow_shrink": True}
+
+
 @pytest.fixture(params=["head", "pages", "text"])
 def damaged(request: pytest.FixtureRequest, node: Node, panel: FakePanel) -> int:
     """The database with a head of zeroes, with spoilt pages, and replaced by a text."""
@@ -167,6 +170,41 @@ def test_a_damaged_file_is_fetched_anew_whole(node: Node, panel: FakePanel, dama
     assert node.mode("users.db") == 0o640
     node.once("--doveadm", doveadm)
     assert node.kicks() == ["[reload]"]
+
+
+@pytest.mark.parametrize(("left", "more", "code"), [(150, {}, 1), (170, {}, 0), (150, OK, 0)])
+def test_a_damaged_file_does_not_forget_how_many_there_were(
+    node: Node, panel: FakePanel, damaged: int, left: int, more: Export, code: int
+) -> None:
+    panel.answer = export(users(left), revision=4, **more)
+    assert node.once().code == code
+    assert ("would go" in node.status()) == (code == 1)
+    if code == 0:
+        assert len(node.emails()) == left
+
+
+def test_a_damaged_file_does_not_forget_its_revision(
+    node: Node, panel: FakePanel, damaged: int
+) -> None:
+    panel.answer = export(users(200), revision=2)
+    assert "fell from 3 to 2" in node.once().err
+
+
+def test_a_file_that_is_gone_does_not_forget_either(node: Node, panel: FakePanel) -> None:
+    panel.answer = export(users(200), revision=3)
+    node.once()
+    node.database.unlink()
+    panel.answer = export(users(100), revision=4)
+    assert "100 of 200" in node.once().err
+    assert not node.database.exists()
+
+
+def test_the_note_follows_changes(node: Node, panel: FakePanel) -> None:
+    panel.publish(export(users(200), revision=3))
+    node.once()
+    panel.publish(export(users(20), revision=4))
+    node.once()
+    assert list(node.note()["held"]) == [EPOCH, 4, 20]
 
 
 def test_a_damaged_file_stays_until_there_is_another(
@@ -220,6 +258,7 @@ def full_disk(node: Node, panel: FakePanel) -> Iterator[Path]:
         subprocess.run(["umount", str(node.state)], check=True)
 
 
+@pytest.mark.real
 def test_a_full_disk_changes_nothing(node: Node, panel: FakePanel, full_disk: Path) -> None:
     panel.answer = export(users(5000), revision=2)
     result = node.once()
@@ -232,6 +271,7 @@ def test_a_full_disk_changes_nothing(node: Node, panel: FakePanel, full_disk: Pa
     assert len(node.emails()) == 50
 
 
+@pytest.mark.real
 def test_a_disk_without_one_free_byte_changes_nothing(
     node: Node, panel: FakePanel, full_disk: Path
 ) -> None:

@@ -75,7 +75,7 @@ def test_check_works(node: Node, panel: FakePanel) -> None:
     before = snapshot(node.folder)
     result = node.check("--doveadm", "true")
     assert (result.code, result.err) == (0, "")
-    assert result.out.count("ok ") == 5
+    assert result.out.count("ok ") == 6
     assert "nothing newer" in result.out
     assert snapshot(node.folder) == before
 
