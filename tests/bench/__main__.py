@@ -9,7 +9,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import bench_add_user, bench_export, bench_list, bench_poll, bench_start
+from tests.bench import (
+    bench_add_user,
+    bench_agent,
+    bench_export,
+    bench_list,
+    bench_poll,
+    bench_start,
+)
 from tests.bench.measure import HEAD, Figure, show
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -19,7 +26,7 @@ NOTES = "\n## Notes\n"  # what follows was written by hand, and stays
 def main() -> None:
     """Measure, print, and write if that is asked for."""
     load = os.getloadavg()[0]
-    benches = (bench_add_user, bench_poll, bench_export, bench_list, bench_start)
+    benches = (bench_add_user, bench_poll, bench_export, bench_list, bench_start, bench_agent)
     figures = [figure for bench in benches for figure in bench.figures()]
     show(figures)
     if "--write" in sys.argv[1:]:
