@@ -12,7 +12,6 @@ import os
 import pwd
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -163,9 +162,10 @@ class MailServer:
             *(sys.executable, str(APP / "agent.py"), "once", "--panel", self.panel.url),
             *("--key-file", str(self.root / "etc/sync.key"), "--state", str(self.root / "state")),
         ]
-        subprocess.run(command, check=True, capture_output=True)
         if not lacking():
-            write_maps(self.root / "state", [program("postmap"), "-c", str(self.root / "postfix")])
+            postmap = f"{program('postmap')} -c {self.root / 'postfix'}"
+            command += ["--maps", str(self.root / "state/maps"), "--postmap", postmap]
+        subprocess.run(command, check=True, capture_output=True)
 
     def told(self, what: str, email: str) -> str:
         """What Dovecot tells the agent: a file of the folder `usage` or `logins`."""
@@ -257,22 +257,6 @@ class MailServer:
         (queue / "pid").mkdir()
         (self.root / "data").mkdir()
         os.chown(self.root / "data", uid, 0)
-
-
-def write_maps(state: Path, postmap: list[str]) -> None:
-    """Postfix's maps, in the agent's place, from what it holds: key, white space, value."""
-    with closing(sqlite3.connect(state / "users.db")) as database:
-        maps = {
-            "domains": database.execute("SELECT name, 'OK' FROM domains").fetchall(),
-            "mailboxes": database.execute("SELECT email, 'OK' FROM users WHERE deliver").fetchall(),
-            "aliases": database.execute("SELECT address, goto FROM aliases").fetchall(),
-        }
-    maps["senders"] = maps["aliases"]
-    folder = state / "maps"
-    folder.mkdir(exist_ok=True)
-    for name, rows in maps.items():
-        (folder / name).write_text("".join(f"{key} {value}\n" for key, value in rows))
-        subprocess.run([*postmap, f"cdb:{name}"], check=True, cwd=folder)
 
 
 def make_certificate(folder: Path) -> None:

@@ -18,7 +18,6 @@ import pytest
 from app.node import install_script
 from tests.agent.fake_panel import FakePanel, Handler, export, user
 from tests.node import debian_tree
-from tests.node.mail_server import write_maps
 
 LACKING = debian_tree.lacking()
 pytestmark = [
@@ -113,9 +112,6 @@ def test_it_works(computer: Computer) -> None:
 
 
 def test_it_serves_mail(computer: Computer) -> None:
-    state = computer.root / "var/lib/mailcote"
-    enter = 'cd /var/lib/mailcote/maps && exec postmap "$@"'
-    write_maps(state, ["chroot", str(computer.root), "sh", "-c", enter, "postmap"])
     certificate = computer.root / "etc/mailcote/tls.crt"
     with debian_tree.serving(computer.root) as beside:
         visit = [sys.executable, "-m", "tests.node.visit", str(certificate), PASSWORD]
