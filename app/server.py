@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 from typing import Any
 
 worker_class = "gthread"
 # Checked as every setting is by whoever starts this; empty and 0 mean one for each core.
 workers = int(os.environ.get("MAILCOTE_WORKERS") or 0) or os.cpu_count() or 1
-threads = 128
+# Nodes wait for changes, each in a thread that sleeps: it takes about 40 kB. So many may wait, in
+# one process if need be; the others are for everybody else.
+_SEATS, _OTHERS = 1024, 96
+threads = _SEATS + _OTHERS
+worker_connections = 2 * threads
 timeout = 60
 graceful_timeout = 30
 keepalive = 75
@@ -31,6 +36,12 @@ errorlog = "-"
 loglevel = "warning"
 
 
+# A connection and a file each: the usual limit of 1024 open files is for programs that use select.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_enough = 8192 if _hard == resource.RLIM_INFINITY else min(8192, _hard)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, _enough), _hard))
+
+
 def post_fork(_server: Any, _worker: Any) -> None:
     """Look for no garbage while the application is loaded: there is none, and it takes a tenth."""
     gc.disable()
@@ -42,5 +53,8 @@ def post_worker_init(worker: Any) -> None:
 
     gc.freeze()  # what has been loaded stays, and need not be looked through again
     gc.enable()
-
-    housekeeping.start(worker.app.wsgi())
+    app = worker.app.wsgi()
+    room = app.extensions["node_desk"].room
+    room.seats = _SEATS
+    room.is_stopping = lambda: not worker.alive
+    housekeeping.start(app)

@@ -12,6 +12,8 @@ import sqlite3
 import threading
 from dataclasses import dataclass, field
 
+from sqlalchemy import bindparam
+
 from .extensions import db
 from .models import Feed, Node, SyncKey
 
@@ -35,6 +37,11 @@ class Known:
     revision: int
     shrink_is_meant: bool
     keys: dict[str, KnownKey] = field(default_factory=dict)
+
+    @property
+    def state(self) -> tuple[str, int, bool]:
+        """What nodes are told of: when it is another, there is something new for them."""
+        return self.epoch, self.revision, self.shrink_is_meant
 
     def key(self, digest: str) -> KnownKey | None:
         """The sync key of this digest, None when there is none."""
@@ -90,11 +97,20 @@ def _read() -> Known:
     return Known(*row)
 
 
+_KEYS = db.select(
+    SyncKey.digest, Node.id, Node.name, Node.ip_address, SyncKey.expires_at, Node.is_paused
+).join(Node, SyncKey.node_id == Node.id)
+_KEY = _KEYS.where(SyncKey.digest == bindparam("digest"))  # made once, and asked again and again
+
+
 def _read_key(digest: str) -> KnownKey | None:
-    row = db.session.execute(
-        db.select(Node.id, Node.name, Node.ip_address, SyncKey.expires_at, Node.is_paused)
-        .join(SyncKey, SyncKey.node_id == Node.id)
-        .where(SyncKey.digest == digest)
-    ).first()
+    row = db.session.execute(_KEY, {"digest": digest}).first()
     db.session.rollback()
-    return KnownKey(*row) if row else None
+    return KnownKey(*row[1:]) if row else None
+
+
+def all_keys() -> dict[str, KnownKey]:
+    """The sync keys of all nodes, by their digests."""
+    rows = db.session.execute(_KEYS).all()
+    db.session.rollback()
+    return {row[0]: KnownKey(*row[1:]) for row in rows}

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from app import create_app
 from app.config import Settings
 from app.extensions import db
-from app.sync import NodeDesk
+from app.sync.desk import NodeDesk
 
 
 @dataclass
@@ -51,10 +51,10 @@ class Applications:
 
 def let_go(app: Flask) -> None:
     """Close the connections of an application that is not needed now."""
+    app.extensions["node_desk"].close()
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
-    app.extensions["node_desk"].watch.close()
 
 
 def closed_file(app: Flask) -> Path:

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -267,6 +268,46 @@ def test_it_ends_gracefully_while_it_works(tmp_path: Path, staged_panel: tuple[P
         assert statuses == [201]
         assert server.master.wait(60) == 0
         assert not is_listening(server.port)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("how", ["TERM", "HUP"])
+def test_a_node_that_waits_does_not_keep_it_from_ending(
+    tmp_path: Path, staged_panel: tuple[Path, Cast], how: str
+) -> None:
+    """It waits for nearly as long as a test has patience; it is told that nothing has changed."""
+    statuses = list[int]()
+    with serve(tmp_path, staged_panel) as server:
+        node = threading.Thread(target=partial(wait_for_change, server, statuses))
+        node.start()
+        eventually(lambda: has_applied(server))  # which is noted just before it waits
+        before = server.workers()
+        server.master.send_signal(signal.Signals[f"SIG{how}"])
+        if how == "HUP":
+            eventually(partial(are_new, server, before))
+        else:
+            assert server.master.wait(60) == 0
+        node.join()
+    assert statuses == [304]
+
+
+def wait_for_change(server: Server, statuses: list[int]) -> None:
+    """Fetch the state as a node does, then ask for what is newer, and wait for it."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=90)
+    headers = {"Authorization": f"Bearer {server.cast.sync_key}"}
+    with closing(connection):
+        connection.request("GET", "/sync/v1/export", headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        headers["If-None-Match"] = str(answer.getheader("ETag"))
+        connection.request("GET", "/sync/v1/export?wait=55", headers=headers)
+        statuses.append(connection.getresponse().status)
+
+
+def has_applied(server: Server) -> bool:
+    """Whether the node has said what it holds."""
+    with closing(sqlite3.connect(server.settings.instance / "panel.db")) as database:
+        return database.execute("SELECT applied_revision FROM nodes").fetchone() != (None,)
 
 
 RUN_FROM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from app.cli import main; main()"

@@ -120,7 +120,7 @@ def hampered(
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
-    app.extensions["node_desk"].watch.close()
+    app.extensions["node_desk"].close()
 
 
 def assert_only_reads(hampered: Api) -> None:

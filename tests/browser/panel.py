@@ -100,4 +100,4 @@ def serve(folder: Path, fill: Callable[[Panel, Path], None]) -> Iterator[Panel]:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
-    app.extensions["node_desk"].watch.close()
+    app.extensions["node_desk"].close()

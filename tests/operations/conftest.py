@@ -99,7 +99,7 @@ def stage_on(
     for made in stages.values():
         with made.app.app_context():
             db.engine.dispose()
-        made.app.extensions["node_desk"].watch.close()
+        made.app.extensions["node_desk"].close()
 
 
 @pytest.fixture

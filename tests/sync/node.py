@@ -45,10 +45,12 @@ class Node:
     key: str
     name: str = "mpi01"
 
-    def ask(self, **headers: str) -> TestResponse:
-        """Ask for the export, with headers such as If_None_Match."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.get(URL, headers={"Authorization": f"Bearer {self.key}", **named})
+    def ask(self, **given: str) -> TestResponse:
+        """Ask for the export, with headers such as If_None_Match, and `wait` and `since`."""
+        query = {name: value for name, value in given.items() if name in ("wait", "since")}
+        named = {name.replace("_", "-"): given[name] for name in given if name not in query}
+        headers = {"Authorization": f"Bearer {self.key}", **named}
+        return self.client.get(URL, query_string=query, headers=headers)
 
     def fetch(self) -> dict[str, Any]:
         """The whole state, checked as an agent checks it."""

@@ -123,7 +123,7 @@ def test_asking_again_makes_it_up(app: Flask, api: Api, node: Node) -> None:
     node.fetch()
     execute(app, "UPDATE nodes SET last_sync_at = '2020-01-01T00:00:00Z'")
     assert told(api)["state"] == "down"
-    app.extensions["node_desk"].noted.clear()  # as if a second had passed
+    app.extensions["node_desk"].visits.forget()  # as if a second had passed
     node.fetch()
     assert told(api)["state"] == "up"
 

@@ -18,6 +18,7 @@ from app.extensions import db
 from app.models import SyncKey
 from tests.api.answers import same_answer, unchanged
 from tests.conftest import Api, Cast
+from tests.databases import let_go
 from tests.sync.node import URL, Node, assert_unauthorized, checked, execute
 
 
@@ -221,7 +222,4 @@ def _second_key(app: Flask, api: Api) -> Node:
 def _running(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    app.extensions["node_desk"].watch.close()
+    let_go(app)

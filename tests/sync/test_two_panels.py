@@ -12,6 +12,7 @@ from app.config import Settings
 from app.export import build
 from app.extensions import db
 from tests.conftest import Api, Cast
+from tests.databases import let_go
 from tests.sync.node import Node, assert_unauthorized, execute, fill
 
 
@@ -20,10 +21,7 @@ def other(cast: Cast, settings: Settings) -> Iterator[Flask]:
     """Another process of the same panel, as far as data is concerned."""
     app = create_app(settings)
     yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    app.extensions["node_desk"].watch.close()
+    let_go(app)
 
 
 @pytest.fixture

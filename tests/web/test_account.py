@@ -186,7 +186,7 @@ def test_its_cookie_is_secure_where_the_session_is(settings: Settings) -> None:
     for url, is_secure in (("http://127.0.0.1", False), ("https://127.0.0.1", True)):
         app = create_app(replace(settings, public_url=url))
         assert app.config["SESSION_COOKIE_SECURE"] is is_secure
-        app.extensions["node_desk"].watch.close()
+        app.extensions["node_desk"].close()
 
 
 @pytest.mark.parametrize(

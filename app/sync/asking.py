@@ -1,0 +1,49 @@
+"""Who asks: a node by its sync key, from an address where that key may be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import request
+
+from .. import clock
+from ..credentials import SYNC_KEY, digest, is_well_formed
+from ..network import client_address, is_within
+from ..throttle import refuse_credential
+from ..watch import Known, KnownKey
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A node that proved who it is."""
+
+    digest: str
+    key: KnownKey
+    address: str
+
+    @property
+    def seconds_left(self) -> float:
+        """For how long its key goes on working."""
+        expires_at = self.key.expires_at
+        return -clock.seconds_since(expires_at) if expires_at else float("inf")
+
+
+def asker(known: Known) -> Asker:
+    """Who the request comes from. Raises Unauthorized, TooMany.
+
+    Every refusal is the same: nobody learns what was wrong.
+    """
+    header, address = request.headers.get("Authorization", ""), client_address(request)
+    credential = header.removeprefix("Bearer ")
+    if credential == header or not is_well_formed(credential, SYNC_KEY):
+        refuse_credential(header, address)
+    digested = digest(credential)
+    key = known.key(digested)
+    if key is None or has_ended(key) or not is_within(address, key.network):
+        refuse_credential(header, address)
+    return Asker(digested, key, address)
+
+
+def has_ended(key: KnownKey) -> bool:
+    """Whether the key's time is over."""
+    return key.expires_at is not None and key.expires_at <= clock.now()

@@ -1,0 +1,133 @@
+"""`GET /sync/v1/export`: the users of a node, at once or as soon as there is something new."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from flask import Response, request
+
+from ..caller import Caller
+from ..errors import Busy, Invalid, nameable
+from ..export import Export
+from ..network import is_within
+from ..operations import panel
+from ..throttle import refuse_credential
+from ..watch import Known
+from .asking import Asker, asker, has_ended
+from .desk import NodeDesk, bp, desk
+from .visits import Heard
+from .waiting import News
+
+MAX_WAIT = 55
+_TAG = re.compile(r"([0-9a-f-]{36})-(0|[1-9][0-9]{0,8})-(.{1,63})")
+_AGENT = re.compile(r"mailcote-agent/([0-9A-Za-z.+-]{1,32})")
+_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a node asks: how many seconds it would wait."""
+
+    wait: int
+
+
+@bp.get("/export", provide_automatic_options=False)
+def export() -> Response:
+    """The users of this node, or 304 when it has them already."""
+    at_hand, looked_at = desk(), time.monotonic()
+    known = at_hand.watch.now()
+    who = asker(known)
+    wish = _wish()
+    heard = _heard(known, who)
+    at_hand.visits.note(who.key.node_id, heard)
+    if heard.epoch == known.epoch and not known.shrink_is_meant:
+        known = _settle(at_hand, known, who)
+    if wish.wait and _has(known, who):
+        known = _wait(at_hand, known, who, wish.wait, looked_at)
+    if _has(known, who):
+        return _answer(Response(status=304), known.epoch, known.revision, who)
+    found = at_hand.exports.at_least(known.epoch, known.revision)
+    return _answer(_body(found), found.epoch, found.revision, who)
+
+
+def _wish() -> Wish:
+    """The query. Raises Invalid for what is not in the contract."""
+    for name, texts in request.args.lists():
+        if name not in Wish.__annotations__:
+            raise Invalid("There is no such parameter here; leave it out.", field=nameable(name))
+        if len(texts) > 1:
+            raise Invalid("This parameter is given more than once.", field=name)
+        if not _NUMBER.fullmatch(texts[0]):
+            raise Invalid("This parameter takes a whole number.", field=name)
+    wait = int(request.args.get("wait", "0"))
+    if wait > MAX_WAIT:
+        raise Invalid(f"Wait {MAX_WAIT} seconds at most.", field="wait")
+    return Wish(wait)
+
+
+def _wait(at_hand: NodeDesk, known: Known, who: Asker, seconds: float, looked_at: float) -> Known:
+    """Wait for something new; what is known then. Raises Unauthorized if the key was revoked."""
+
+    def is_news(news: News) -> bool:
+        return news.known.state != known.state or news.keys.get(who.digest) != who.key
+
+    patience = min(float(seconds), who.seconds_left)
+    news = at_hand.room.wait(who.key.node_id, patience, looked_at, is_news)
+    key = news.keys.get(who.digest) if news else who.key
+    if key is None or has_ended(key) or not is_within(who.address, key.network):
+        refuse_credential(request.headers.get("Authorization", ""), who.address)
+    return news.known if news else known
+
+
+def _heard(known: Known, who: Asker) -> Heard:
+    agent = _AGENT.match(request.headers.get("User-Agent", ""))
+    version = agent[1] if agent else None
+    for tag in request.if_none_match.as_set(include_weak=True):
+        match = _TAG.fullmatch(tag or "")  # werkzeug reads a lone quote as None
+        # A tag of another node, or of a revision that has not been, says nothing of this one.
+        if match and match[3] == who.key.node and not _is_ahead(known, match[1], int(match[2])):
+            return Heard(match[1], int(match[2]), version)
+    return Heard(None, None, version)
+
+
+def _is_ahead(known: Known, epoch: str, revision: int) -> bool:
+    return epoch == known.epoch and revision > known.revision
+
+
+def _has(known: Known, who: Asker) -> bool:
+    """Whether the node names the present state as what it has."""
+    return request.if_none_match.contains_weak(_tag(known.epoch, known.revision, who))
+
+
+def _settle(at_hand: NodeDesk, known: Known, who: Asker) -> Known:
+    """A node holds this epoch: if all do, they may be told to shrink from now on."""
+    with suppress(Busy):
+        if panel.epoch_is_settled():
+            actor = f"node {who.key.node}"
+            panel.settle_epoch(Caller(actor=actor, is_admin=True, projects=None))
+    fresh = at_hand.watch.now()
+    return fresh if fresh.epoch == known.epoch else known
+
+
+def _body(found: Export) -> Response:
+    if request.accept_encodings["gzip"] > 0:
+        response = Response(found.compressed, mimetype="application/json")
+        response.headers["Content-Encoding"] = "gzip"
+        return response
+    response = Response(found.chunks, mimetype="application/json")
+    response.content_length = found.size
+    return response
+
+
+def _tag(epoch: str, revision: int, who: Asker) -> str:
+    return f"{epoch}-{revision}-{who.key.node}"
+
+
+def _answer(response: Response, epoch: str, revision: int, who: Asker) -> Response:
+    response.set_etag(_tag(epoch, revision, who))
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Vary"] = "Authorization"
+    return response

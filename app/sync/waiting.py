@@ -1,0 +1,176 @@
+"""Nodes that wait for a change: each in its thread, asleep, with one lookout for all of them.
+
+The lookout is a thread of its own while anybody waits. It asks the database whether something has
+changed, some dozens of times a second, and wakes those who wait. None of them asks by itself: a
+change costs each process two small queries, however many nodes wait in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..extensions import db
+from ..watch import Known, KnownKey, Watch, all_keys
+
+log = logging.getLogger(__name__)
+
+# On SQLite a look is a number read from shared memory, elsewhere it is a query.
+TICK, TICK_ELSEWHERE = 0.015, 0.05
+KEYS_EVERY = 0.25  # seconds; how soon a key that was revoked ends the wait of who came with it
+PAUSE_AFTER_ERROR = 1.0
+# Threads that all wake at once would keep those that serve pages from the processor.
+WOKEN_TOGETHER, BETWEEN = 16, 0.004
+
+
+@dataclass(frozen=True)
+class News:
+    """What the lookout saw, and the moment before it looked (of the monotonic clock)."""
+
+    looked_at: float
+    known: Known
+    keys: dict[str, KnownKey]
+
+
+class WaitingRoom:
+    """Where requests wait. The seats leave threads free for everybody else.
+
+    `seats` is how many may wait in this process, one node taking a quarter of them at most;
+    `is_stopping` tells that the process is about to end, which ends every wait.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.seats = 256
+        self.is_stopping: Callable[[], bool] = lambda: False
+        self._watch = watch
+        self._changed = threading.Condition()
+        self._bell = threading.Event()
+        self._sitting: Counter[int] = Counter()
+        self._news: News | None = None
+        self._lookout: threading.Thread | None = None
+        self._is_closed = False
+
+    def wait(
+        self, node_id: int, seconds: float, since: float, is_news: Callable[[News], bool]
+    ) -> News | None:
+        """Sleep until there is news; None when the time is over before, or no seat is free.
+
+        `since` is when the caller last looked by itself: what was seen before that is no news.
+        """
+        app = current_app._get_current_object()  # type: ignore[attr-defined]  # a LocalProxy
+        db.session.remove()  # who sleeps holds no connection
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            if not self._has_seat(node_id):
+                return None
+            self._sitting[node_id] += 1
+            self._see_to_a_lookout(app)
+            try:
+                return self._sleep(deadline, since, is_news)
+            finally:
+                self._sitting[node_id] -= 1
+                if not self._sitting[node_id]:
+                    del self._sitting[node_id]
+
+    def look(self) -> None:
+        """Have the lookout look now: this process may just have changed something."""
+        if self._sitting:
+            self._bell.set()
+
+    def close(self) -> None:
+        """End every wait, for good, and see the lookout off."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+            lookout = self._lookout
+        self._bell.set()
+        if lookout:
+            lookout.join()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait now."""
+        return self._sitting.total()
+
+    def _has_seat(self, node_id: int) -> bool:
+        is_free = self.waiting < self.seats and self._sitting[node_id] < max(1, self.seats // 4)
+        return is_free and not self._is_over()
+
+    def _sleep(self, deadline: float, since: float, is_news: Callable[[News], bool]) -> News | None:
+        while True:
+            news = self._news
+            if news and news.looked_at >= since and is_news(news):
+                return news
+            left = deadline - time.monotonic()
+            if left <= 0 or self._is_over():
+                return None
+            self._changed.wait(left)
+
+    def _is_over(self) -> bool:
+        return self._is_closed or self.is_stopping()
+
+    def _see_to_a_lookout(self, app: Flask) -> None:
+        if self._lookout is None or not self._lookout.is_alive():
+            self._news = None
+            self._lookout = threading.Thread(
+                target=self._look_out, args=(app,), name="lookout", daemon=True
+            )
+            self._lookout.start()
+
+    def _look_out(self, app: Flask) -> None:
+        with app.app_context():
+            tick = TICK if db.engine.dialect.name == "sqlite" else TICK_ELSEWHERE
+            while self._is_needed():
+                try:
+                    news = self._fresh()
+                except (SQLAlchemyError, sqlite3.Error) as error:
+                    log.warning("cannot see whether anything changed: %s", type(error).__name__)
+                    db.session.remove()
+                    self._bell.wait(PAUSE_AFTER_ERROR)
+                    continue
+                if news:
+                    self._tell(news)
+                self._bell.wait(tick)
+                self._bell.clear()
+
+    def _is_needed(self) -> bool:
+        with self._changed:
+            if self._sitting and not self._is_over():
+                return True
+            self._lookout = None
+            self._changed.notify_all()
+            return False
+
+    def _fresh(self) -> News | None:
+        """What there is to tell; None when it is what was told last."""
+        looked_at, last = time.monotonic(), self._news
+        known = self._watch.now()
+        if last:
+            is_same = known.state == last.known.state
+            if known is last.known or (is_same and looked_at < last.looked_at + KEYS_EVERY):
+                return None
+        keys = all_keys()
+        news = News(looked_at, known, keys)
+        if last and is_same and keys == last.keys:
+            self._news = news  # nobody has to wake up for it
+            return None
+        return news
+
+    def _tell(self, news: News) -> None:
+        with self._changed:
+            self._news = news
+            left = self.waiting
+        while left > 0:
+            with self._changed:  # it wakes those who have waited longest
+                self._changed.notify(WOKEN_TOGETHER)
+            left -= WOKEN_TOGETHER
+            if left > 0:
+                time.sleep(BETWEEN)
