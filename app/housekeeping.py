@@ -11,6 +11,7 @@ from flask import Flask
 
 from .caller import Caller
 from .errors import OperationError
+from .export import forget_what_went
 from .operations.panel import anything_to_purge, purge
 from .throttle import forget_full_buckets
 
@@ -25,10 +26,11 @@ def start(app: Flask) -> None:
 
 
 def tidy_up() -> None:
-    """Purge what is past its grace period, and forget rate limits that are over."""
+    """Purge what is past its grace period, and forget what nobody will ask for."""
     if anything_to_purge():
         purge(Caller(actor="housekeeping", is_admin=True, projects=None))
     forget_full_buckets()
+    forget_what_went()
 
 
 def _hourly(app: Flask) -> None:

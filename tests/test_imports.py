@@ -69,8 +69,8 @@ MAY_IMPORT: dict[str, set[str]] = {
                "sqlalchemy"},
     "checks": {"config", "errors", "extensions", "database", "models", "schema", "export", "clock",
                "sqlalchemy"},
-    "housekeeping": {"caller", "errors", "operations", "throttle", "database", "extensions",
-                     "clock", "flask"},
+    "housekeeping": {"caller", "errors", "operations", "export", "throttle", "database",
+                     "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
     "server": {"app", "config", "housekeeping", "errors", "gunicorn"},
     # The demo does what a program would: it calls operations, and runs a node.

@@ -307,7 +307,8 @@ def wait_for_change(server: Server, statuses: list[int]) -> None:
 def has_applied(server: Server) -> bool:
     """Whether the node has said what it holds."""
     with closing(sqlite3.connect(server.settings.instance / "panel.db")) as database:
-        return database.execute("SELECT applied_revision FROM nodes").fetchone() != (None,)
+        (revision,) = database.execute("SELECT applied_revision FROM nodes").fetchone()
+    return revision is not None
 
 
 RUN_FROM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from app.cli import main; main()"

@@ -1,8 +1,8 @@
 """What is stored: one file a noun, gathered here."""
 
 from .feed import AuditEntry, Feed
-from .mail import Domain, Mailbox, PurgeOrder
-from .nodes import Node, SyncKey
+from .mail import Domain, Gone, Mailbox, MailboxUsage, PurgeAck, PurgeOrder
+from .nodes import Node, NodeRequest, SyncKey
 from .people import Membership, Person, Project, Token, WebSession
 from .throttle import Bucket
 
@@ -11,11 +11,15 @@ __all__ = [
     "Bucket",
     "Domain",
     "Feed",
+    "Gone",
     "Mailbox",
+    "MailboxUsage",
     "Membership",
     "Node",
+    "NodeRequest",
     "Person",
     "Project",
+    "PurgeAck",
     "PurgeOrder",
     "SyncKey",
     "Token",

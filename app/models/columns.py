@@ -16,6 +16,8 @@ def _text(length: int) -> String:
 Id = Annotated[int, mapped_column(primary_key=True)]
 MailboxId = Annotated[str, mapped_column(_text(32))]  # 32 hex digits, never used again
 Name = Annotated[str, mapped_column(_text(200))]
+Text = Annotated[str, mapped_column(_text(1024))]
+Key = Annotated[str, mapped_column(_text(253))]  # a mailbox id or a domain's name
 DomainName = Annotated[str, mapped_column(_text(253), unique=True)]
 Email = Annotated[str, mapped_column(_text(254), unique=True)]
 Digest = Annotated[str, mapped_column(_text(64), unique=True)]

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from .. import clock
 from ..extensions import Base, db
 from .columns import Actor, Id, Moment, Name, Word
-from .mail import Domain, Mailbox, PurgeOrder
+from .mail import Domain, Gone, Mailbox, PurgeAck, PurgeOrder
 
 
 class Feed(Base):
@@ -38,6 +38,7 @@ class Feed(Base):
     revision: Mapped[int]
     users: Mapped[int]
     shrink_is_meant: Mapped[bool]
+    deltas_from: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class AuditEntry(Base):
@@ -57,7 +58,7 @@ class AuditEntry(Base):
     revision: Mapped[int]
 
 
-Exported = Domain | Feed | Mailbox | PurgeOrder
+Exported = Domain | Feed | Mailbox | PurgeAck | PurgeOrder
 
 
 @event.listens_for(db.session, "before_flush")
@@ -67,6 +68,8 @@ def _note_exported_changes(session: Session, _context: Any, _instances: Any) -> 
         if isinstance(row, Exported) and _nodes_must_know(session, row):
             noted.add(row)
             session.info["users"] = session.info.get("users", 0) + _difference(session, row)
+        if row in session.deleted and isinstance(row, Domain | Mailbox | PurgeOrder):
+            session.info.setdefault("gone", []).append((row, _was_exported(row)))
 
 
 @event.listens_for(db.session, "after_rollback")
@@ -74,6 +77,7 @@ def _note_exported_changes(session: Session, _context: Any, _instances: Any) -> 
 def _forget_exported_changes(session: Session) -> None:
     session.info.pop("exported", None)
     session.info.pop("users", None)
+    session.info.pop("gone", None)
 
 
 # Made once: making it would take as long as running it does.
@@ -91,6 +95,7 @@ def raise_revision(session: Session) -> int:
     changed: set[Exported] = session.info.get("exported", set())
     if not changed:
         present: int = session.scalars(db.select(Feed.revision)).one()
+        _remember_gone(session, present)
         return present
     more = {"more_users": session.info.get("users", 0)}
     revision: int = session.execute(_RAISE, more).scalar_one()
@@ -99,7 +104,36 @@ def raise_revision(session: Session) -> int:
             row.revision = revision
     session.info["exported"] = set()
     session.info["users"] = 0
+    _remember_gone(session, revision)
     return revision
+
+
+def _remember_gone(session: Session, revision: int) -> None:
+    """Keep the names of rows that are deleted, so that who asks what changed is told.
+
+    What nodes were to drop already went with the revision that its row had last.
+    """
+    for row, was_exported in session.info.pop("gone", []):
+        kind, key = _named(row)
+        if gone_with := revision if was_exported else row.revision:
+            session.merge(Gone(kind=kind, key=key, revision=gone_with))
+
+
+def _named(row: Domain | Mailbox | PurgeOrder) -> tuple[str, str]:
+    if isinstance(row, PurgeOrder):
+        return "purge", row.mailbox_id
+    return ("domain", row.name) if isinstance(row, Domain) else ("user", row.id)
+
+
+def _was_exported(row: Domain | Mailbox | PurgeOrder) -> bool:
+    """Whether nodes held it until its deletion, as far as the row itself tells."""
+    if isinstance(row, PurgeOrder):
+        return row.is_released
+    name = "email_enabled" if isinstance(row, Domain) else "purge_at"
+    attributes: Any = inspect(row).attrs  # type: ignore[attr-defined]  # of a union of models
+    history = attributes[name].history
+    before = history.deleted[0] if history.deleted else getattr(row, name)
+    return bool(before) if isinstance(row, Domain) else before is None
 
 
 def _nodes_must_know(session: Session, row: Exported) -> bool:

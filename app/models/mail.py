@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import clock
 from ..extensions import Base
-from .columns import DomainName, Email, Hash, Id, MailboxId, Moment, ProjectId
+from .columns import DomainName, Email, Hash, Id, Key, MailboxId, Moment, ProjectId, Word
 
 
 class Domain(Base):
@@ -84,3 +84,46 @@ class PurgeOrder(Base):
     def is_exported(self) -> bool:
         """Whether nodes know of it."""
         return self.is_released
+
+
+class PurgeAck(Base):
+    """That a node has removed the mail an order was about; the order goes when all of them have."""
+
+    __tablename__ = "purge_acks"
+    exported = ()
+    is_exported = True
+
+    mailbox_id: Mapped[MailboxId] = mapped_column(
+        ForeignKey("purge_orders.mailbox_id", ondelete="CASCADE"), primary_key=True
+    )
+    node_id: Mapped[int] = mapped_column(
+        ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    revision: Mapped[int] = mapped_column(default=0)
+
+
+class Gone(Base):
+    """What nodes may hold and the panel no longer has a row of: who asks what changed is told.
+
+    `kind` is that of a table nodes know of, `revision` the first one without it.
+    """
+
+    __tablename__ = "gone"
+
+    kind: Mapped[Word] = mapped_column(primary_key=True)
+    key: Mapped[Key] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(index=True)
+
+
+class MailboxUsage(Base):
+    """What a node told last of a mailbox: how full it is, and when its owner last signed in."""
+
+    __tablename__ = "mailbox_usage"
+
+    mailbox_id: Mapped[MailboxId] = mapped_column(
+        ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True
+    )
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+    messages: Mapped[int | None] = mapped_column(BigInteger)
+    used_at: Mapped[Moment | None]  # when that was told
+    last_login_at: Mapped[Moment | None]

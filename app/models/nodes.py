@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import JSON, BigInteger, ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import clock
 from ..extensions import Base
-from .columns import Digest, Id, Moment, Name, Word
+from .columns import Digest, Id, Moment, Name, Text, Word
 
 State = Literal["waiting", "up", "late", "down", "paused"]
+Flag = Literal["drift", "trouble"]
+# Late is later than the longest wait (55 s) and the longest pause between two (60 s) take.
 LATE_SECONDS, DOWN_SECONDS = 120, 600
+REQUESTS_KEPT = 50
 
 
 class Node(Base):
@@ -32,6 +35,27 @@ class Node(Base):
     applied_revision: Mapped[int | None]
     agent_version: Mapped[Word | None]
     created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    # What it last reported; `reported` is {"epoch", "revision", "sha256", "counts"}.
+    reported_at: Mapped[Moment | None]
+    reported: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    rejected: Mapped[list[dict[str, str]] | None] = mapped_column(JSON(none_as_null=True))
+    dovecot_version: Mapped[Name | None]
+    postfix_version: Mapped[Name | None]
+    os: Mapped[Name | None]
+    disk_free_mb: Mapped[int | None] = mapped_column(BigInteger)
+    error: Mapped[Text | None]
+    # Whether what it holds is another state than the panel's at the same revision.
+    has_drifted: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    @property
+    def flags(self) -> list[Flag]:
+        """What an admin has to look at, whatever the state is."""
+        flags: list[Flag] = []
+        if self.has_drifted:
+            flags.append("drift")
+        if self.error or self.rejected:
+            flags.append("trouble")
+        return flags
 
     @property
     def state(self) -> State:
@@ -63,3 +87,18 @@ class SyncKey(Base):
     def has_ended(self) -> bool:
         """Whether it opens nothing any more."""
         return self.expires_at is not None and self.expires_at <= clock.now()
+
+
+class NodeRequest(Base):
+    """A request of a node and how it was answered; the same one after another are one row."""
+
+    __tablename__ = "node_requests"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[Id]
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
+    outcome: Mapped[Word]
+    address: Mapped[Word]
+    first_at: Mapped[Moment]
+    last_at: Mapped[Moment]
+    count: Mapped[int]

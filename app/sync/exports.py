@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import time
 from contextlib import suppress
@@ -29,9 +30,10 @@ _NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True)
 class Wish:
-    """How a node asks: how many seconds it would wait."""
+    """How a node asks: how many seconds it would wait, and which revision it holds already."""
 
     wait: int
+    since: int | None
 
 
 @bp.get("/export", provide_automatic_options=False)
@@ -50,7 +52,12 @@ def export() -> Response:
     if _has(known, who):
         return _answer(Response(status=304), known.epoch, known.revision, who)
     found = at_hand.exports.at_least(known.epoch, known.revision)
-    return _answer(_body(found), found.epoch, found.revision, who)
+    is_of_this_epoch = heard.epoch in (None, found.epoch)
+    if wish.since is not None and is_of_this_epoch:
+        found = at_hand.exports.with_delta(found, wish.since)
+        if delta := found.delta(wish.since, who.key.node_id):
+            return _answer(_changes(delta), found.epoch, found.revision, who)
+    return _answer(_body(found, who), found.epoch, found.revision, who)
 
 
 def _wish() -> Wish:
@@ -65,7 +72,8 @@ def _wish() -> Wish:
     wait = int(request.args.get("wait", "0"))
     if wait > MAX_WAIT:
         raise Invalid(f"Wait {MAX_WAIT} seconds at most.", field="wait")
-    return Wish(wait)
+    since = request.args.get("since")
+    return Wish(wait, None if since is None else int(since))
 
 
 def _wait(at_hand: NodeDesk, known: Known, who: Asker, seconds: float, looked_at: float) -> Known:
@@ -112,13 +120,27 @@ def _settle(at_hand: NodeDesk, known: Known, who: Asker) -> Known:
     return fresh if fresh.epoch == known.epoch else known
 
 
-def _body(found: Export) -> Response:
+def _body(found: Export, who: Asker) -> Response:
     if request.accept_encodings["gzip"] > 0:
-        response = Response(found.compressed, mimetype="application/json")
-        response.headers["Content-Encoding"] = "gzip"
-        return response
-    response = Response(found.chunks, mimetype="application/json")
-    response.content_length = found.size
+        return _in_gzip(found.compressed(who.key.node_id))
+    return _of(found.chunks(who.key.node_id))
+
+
+def _changes(delta: list[bytes]) -> Response:
+    if request.accept_encodings["gzip"] > 0:
+        return _in_gzip([gzip.compress(b"".join(delta), compresslevel=1, mtime=0)])
+    return _of(delta)
+
+
+def _in_gzip(pieces: list[bytes]) -> Response:
+    response = _of(pieces)
+    response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def _of(pieces: list[bytes]) -> Response:
+    response = Response(pieces, mimetype="application/json")
+    response.content_length = sum(map(len, pieces))
     return response
 
 

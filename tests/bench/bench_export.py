@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from app import export
+from app.export.rows import ALL_USERS
 from tests.bench.measure import Figure, computed, in_turns, medians, ratio, show
 from tests.bench.panel import Panel, get, panel, served
 
@@ -30,7 +31,7 @@ def figures() -> Iterator[Figure]:
                 "full export, gzip",
                 1.5,
                 None,
-                lambda: export.build().compressed,
+                lambda: export.build().compressed(1),
                 lambda: gzip.compress(_floor(made.database), compresslevel=1, mtime=0),
             )
         yield _memory(made)
@@ -52,7 +53,7 @@ def _beside_floor(
 def _floor(database: Path) -> bytes:
     """The same rows in the same form, as plainly as can be."""
     connection = sqlite3.connect(database)
-    rows = connection.execute(export._USERS).fetchall()
+    rows = connection.execute(ALL_USERS).fetchall()
     connection.close()
     return orjson.dumps(
         [
@@ -71,7 +72,7 @@ def _floor(database: Path) -> bytes:
 
 def _refuse_difference(made: Panel) -> None:
     """What is compared has to be the same."""
-    users = json.loads(b"".join(export.build().chunks))["users"]
+    users = json.loads(b"".join(export.build().chunks(1)))["users"]
     if len(users) != USERS or users != json.loads(_floor(made.database)):
         raise RuntimeError("the export and its floor are not of the same users")
 

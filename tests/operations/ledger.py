@@ -63,7 +63,7 @@ def order(mailbox_id: str) -> PurgeOrder:
 
 def exported() -> dict[str, Any]:
     """What the nodes are told now."""
-    document: dict[str, Any] = orjson.loads(b"".join(build().chunks))
+    document: dict[str, Any] = orjson.loads(b"".join(build().chunks(0)))
     return document
 
 

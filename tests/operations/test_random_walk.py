@@ -270,7 +270,7 @@ class Walk:
         db.session.rollback()
         self._look_at_tables()
         document = ledger.exported()
-        body = b"".join(build().chunks)
+        body = b"".join(build().chunks(0))
         reckoning = self.reckoning
         live = {email for email, box in reckoning.boxes.items() if box.is_active}
         assert {user["email"] for user in document["users"]} == live

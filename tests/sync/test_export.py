@@ -8,7 +8,7 @@ import json
 import pytest
 from flask import Flask
 
-from app import export
+from app.export import rows as export_rows
 from tests.conftest import PASSWORD, Api
 from tests.sync.node import Node, checked, fill
 
@@ -40,7 +40,7 @@ def test_rows_beyond_one_piece_are_put_together_right(
     api: Api, node: Node, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     """Users are read and digested in pieces; where they meet must not show."""
-    monkeypatch.setattr(export, "ROWS_AT_A_TIME", rows)
+    monkeypatch.setattr(export_rows, "ROWS_AT_A_TIME", rows)
     fill(api, *(f"user{number}" for number in range(7)))
     assert node.fetch()["counts"]["users"] == 7
 

@@ -9,8 +9,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app import create_app, export
+from app import create_app
 from app.config import Settings
+from app.export import Export, build, cache
 from tests.api.answers import assert_failure, same_answer
 from tests.conftest import ON_BOTH, Api, Cast, set_the_stage
 from tests.conftest import settings as settings_on_either
@@ -95,14 +96,13 @@ def test_fifty_are_told_of_one_change_by_one_building(
     fill(api, "first")
     tag = node.ask().headers["ETag"]
     built: list[int] = []
-    build = export.build
 
-    def counting(*arguments: object) -> export.Export:
-        made = build(*arguments)
+    def counting(before: Export | None = None) -> Export:
+        made = build(before)
         built.append(made.revision)
         return made
 
-    monkeypatch.setattr(export, "build", counting)
+    monkeypatch.setattr(cache, "build", counting)
     asked = [waiting.begin(node.key, tag) for _ in range(50)]
     fill(api, "info")
     revisions = {checked(one.result())["revision"] for one in asked}
