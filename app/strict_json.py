@@ -19,6 +19,7 @@ MAX_DEPTH = 4
 MAX_TEXT = 1024
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 # An unfinished string reaches to the end: looked for again from every quote it would take n² steps.
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STRING = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)
 
 
@@ -83,7 +84,7 @@ def _refuse_other_types(request: Request) -> None:
 def _refuse_depth(body: bytes, limit: int) -> None:
     """Count brackets outside of strings: deep nesting would exhaust the reader's stack."""
     depth = 0
-    for character in _STRING.sub(b"", body):
+    for character in _STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
         if character in b"[{":
             depth += 1
             if depth > limit:

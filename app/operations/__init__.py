@@ -8,7 +8,7 @@ The name law: the function `add_user` is the endpoint `add-user` and the tool
 every description. Bodies say what changes; they never commit and never call each other.
 """
 
-from . import access, browse, domains, mailboxes, nodes, oversight, panel
+from . import access, browse, domains, mailboxes, nodes, oversight, panel, reports
 from .operation import OPERATIONS, Operation
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "nodes",
     "oversight",
     "panel",
+    "reports",
 ]

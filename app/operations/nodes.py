@@ -11,6 +11,7 @@ from ..fields import IpAllow, NodeName, OverlapHours
 from ..models import Node, SyncKey
 from .answers import NodeAnswer, NodesAnswer, RemovedNodeAnswer
 from .operation import operation
+from .reports import finish_purges
 from .results import GoneNode, Nodes, OneNode
 
 
@@ -106,6 +107,8 @@ def remove_node(caller: Caller, *, name: NodeName) -> GoneNode:  # noqa: ARG001
     node = _node(name)
     db.session.execute(db.delete(SyncKey).where(SyncKey.node_id == node.id))
     db.session.delete(node)
+    db.session.flush()
+    finish_purges()
     return GoneNode(name)
 
 

@@ -4,7 +4,7 @@
 (RFC 9110, section 13.1.2), so asking is reporting.
 """
 
-from . import downloads, exports  # noqa: F401 - they enter their routes
+from . import downloads, exports, reports  # noqa: F401 - they enter their routes
 from .desk import NodeDesk, bp
 
 __all__ = ["NodeDesk", "bp"]

@@ -25,14 +25,17 @@ from .waiting import News
 MAX_WAIT = 55
 _TAG = re.compile(r"([0-9a-f-]{36})-(0|[1-9][0-9]{0,8})-(.{1,63})")
 _AGENT = re.compile(r"mailcote-agent/([0-9A-Za-z.+-]{1,32})")
-_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
+_QUERY = {
+    "wait": re.compile(r"(?:0|[1-9][0-9]?)(?:\.[0-9]{1,3})?"),
+    "since": re.compile("0|[1-9][0-9]{0,8}"),
+}
 
 
 @dataclass(frozen=True)
 class Wish:
     """How a node asks: how many seconds it would wait, and which revision it holds already."""
 
-    wait: int
+    wait: float
     since: int | None
 
 
@@ -63,13 +66,13 @@ def export() -> Response:
 def _wish() -> Wish:
     """The query. Raises Invalid for what is not in the contract."""
     for name, texts in request.args.lists():
-        if name not in Wish.__annotations__:
+        if name not in _QUERY:
             raise Invalid("There is no such parameter here; leave it out.", field=nameable(name))
         if len(texts) > 1:
             raise Invalid("This parameter is given more than once.", field=name)
-        if not _NUMBER.fullmatch(texts[0]):
-            raise Invalid("This parameter takes a whole number.", field=name)
-    wait = int(request.args.get("wait", "0"))
+        if not _QUERY[name].fullmatch(texts[0]):
+            raise Invalid("This parameter takes a number.", field=name)
+    wait = float(request.args.get("wait", "0"))
     if wait > MAX_WAIT:
         raise Invalid(f"Wait {MAX_WAIT} seconds at most.", field="wait")
     since = request.args.get("since")
@@ -82,7 +85,7 @@ def _wait(at_hand: NodeDesk, known: Known, who: Asker, seconds: float, looked_at
     def is_news(news: News) -> bool:
         return news.known.state != known.state or news.keys.get(who.digest) != who.key
 
-    patience = min(float(seconds), who.seconds_left)
+    patience = min(seconds, who.seconds_left)
     news = at_hand.room.wait(who.key.node_id, patience, looked_at, is_news)
     key = news.keys.get(who.digest) if news else who.key
     if key is None or has_ended(key) or not is_within(who.address, key.network):
