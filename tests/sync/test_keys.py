@@ -17,8 +17,8 @@ from app.credentials import SYNC_KEY, TOKEN, digest, make
 from app.extensions import db
 from app.models import SyncKey
 from tests.api.answers import same_answer, unchanged
+from tests.applications import let_go
 from tests.conftest import Api, Cast
-from tests.databases import let_go
 from tests.sync.node import URL, Node, assert_unauthorized, checked, execute
 
 

@@ -11,8 +11,8 @@ from app import create_app
 from app.config import Settings
 from app.export import build
 from app.extensions import db
+from tests.applications import let_go
 from tests.conftest import Api, Cast
-from tests.databases import let_go
 from tests.sync.node import Node, assert_unauthorized, execute, fill
 
 

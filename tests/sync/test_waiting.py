@@ -13,9 +13,9 @@ from app import create_app
 from app.config import Settings
 from app.export import Export, build, cache
 from tests.api.answers import assert_failure, same_answer
+from tests.applications import let_go
 from tests.conftest import ON_BOTH, Api, Cast, set_the_stage
 from tests.conftest import settings as settings_on_either
-from tests.databases import let_go
 from tests.processes import eventually
 from tests.sync.node import URL, Node, assert_unauthorized, checked, execute, fill
 
