@@ -17,7 +17,7 @@ from sqlalchemy import TextClause, text
 from .. import clock
 from ..caller import Caller
 from ..database import write_transaction
-from ..errors import Invalid, nameable
+from ..errors import Invalid, NotFound, nameable
 from ..extensions import db
 from ..fields import NodeName
 from ..models import Feed, Node, PurgeAck, PurgeOrder
@@ -191,7 +191,9 @@ def acknowledge_purge(
 
     An order that all nodes have carried out is done. Ids without an order are left alone.
     """
-    node = db.session.scalars(db.select(Node).where(Node.name == name).with_for_update()).one()
+    node = db.session.scalar(db.select(Node).where(Node.name == name).with_for_update())
+    if node is None:  # removed while its report was on its way
+        raise NotFound("NODE_NOT_FOUND", f"There is no node {name}.", field="name")
     others = set(db.session.scalars(db.select(Node.id))) - {node.id}
     for order in _orders(mailboxes):
         acks = set(

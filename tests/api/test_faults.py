@@ -98,7 +98,7 @@ def test_a_fault_elsewhere_is_in_the_envelope_too(
 ) -> None:
     monkeypatch.setattr("app.api.openapi.encoded", boom)
     assert_failure(api.client.get("/iapi/openapi.json"), 500, "SERVER_ERROR")
-    monkeypatch.setattr("app.sync.ExportCache.at_least", boom)
+    monkeypatch.setattr("app.export.cache.ExportCache.at_least", boom)
     headers = {"Authorization": f"Bearer {api.cast.sync_key}"}
     assert_failure(api.client.get("/sync/v1/export", headers=headers), 500, "SERVER_ERROR")
 

@@ -121,7 +121,7 @@ def restored_elsewhere(settings: Settings, file: Path, folder: Path) -> Settings
 def assert_consistent(settings: Settings) -> None:
     """The counts, the revision and the audit log are of one moment."""
     rows = contents(settings)
-    [(_, _, revision, users, _)] = rows["feed"]
+    [(_, _, revision, users, *_)] = rows["feed"]
     mailboxes = rows["mailboxes"]
     assert users == sum(mailbox[-2] is None for mailbox in mailboxes)
     assert revision == max(mailbox[-1] for mailbox in mailboxes)
@@ -149,8 +149,8 @@ def test_everything_is_in_it(
         other = settings
     after = contents(other)
     assert without_feed(after) == without_feed(before)
-    [(_, old_epoch, old_revision, old_users, _)] = before["feed"]
-    [(_, new_epoch, new_revision, new_users, shrink_is_meant)] = after["feed"]
+    [(_, old_epoch, old_revision, old_users, *_)] = before["feed"]
+    [(_, new_epoch, new_revision, new_users, shrink_is_meant, *_)] = after["feed"]
     assert new_epoch != old_epoch
     assert (new_revision, new_users) == (old_revision, old_users)
     assert not shrink_is_meant

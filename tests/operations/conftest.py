@@ -48,7 +48,7 @@ class Stage:
 def _empty(connection: Connection) -> None:
     tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"TRUNCATE {', '.join(tables)}"))
+        connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
     else:
         for table in (*tables, "sqlite_sequence"):
             connection.execute(text(f"DELETE FROM {table}"))

@@ -58,6 +58,7 @@ INPUT: dict[str, dict[str, Any]] = {
     "add-token": {"name": "n8n"},
     "revoke-token": {"token_id": 4},
     "confirm-shrink": {},
+    "acknowledge-purge": {"name": "mpi01", "mailboxes": ["0" * 32]},
     "settle-epoch": {},
     "purge": {},
 }
