@@ -56,6 +56,7 @@ class WaitingRoom:
         self._sitting: Counter[int] = Counter()
         self._news: News | None = None
         self._lookout: threading.Thread | None = None
+        self._is_looking = False
         self._is_closed = False
 
     def wait(
@@ -118,8 +119,8 @@ class WaitingRoom:
         return self._is_closed or self.is_stopping()
 
     def _see_to_a_lookout(self, app: Flask) -> None:
-        if self._lookout is None or not self._lookout.is_alive():
-            self._news = None
+        if self._lookout is None or not self._is_looking or not self._lookout.is_alive():
+            self._news, self._is_looking = None, True
             self._lookout = threading.Thread(
                 target=self._look_out, args=(app,), name="lookout", daemon=True
             )
@@ -145,7 +146,7 @@ class WaitingRoom:
         with self._changed:
             if self._sitting and not self._is_over():
                 return True
-            self._lookout = None
+            self._is_looking = False
             self._changed.notify_all()
             return False
 
