@@ -54,7 +54,7 @@ def post_worker_init(worker: Any) -> None:
     gc.freeze()  # what has been loaded stays, and need not be looked through again
     gc.enable()
     app = worker.app.wsgi()
-    room = app.extensions["node_desk"].room
-    room.seats = _SEATS
-    room.is_stopping = lambda: not worker.alive
+    if desk := app.extensions.get("node_desk"):  # what the panel is measured beside has none
+        desk.room.seats = _SEATS
+        desk.room.is_stopping = lambda: not worker.alive
     housekeeping.start(app)

@@ -130,9 +130,10 @@ def _body(found: Export, who: Asker) -> Response:
 
 
 def _changes(delta: list[bytes]) -> Response:
+    text = b"".join(delta)  # each piece would be a packet
     if request.accept_encodings["gzip"] > 0:
-        return _in_gzip([gzip.compress(b"".join(delta), compresslevel=1, mtime=0)])
-    return _of(delta)
+        return _in_gzip([gzip.compress(text, compresslevel=1, mtime=0)])
+    return _of([text])
 
 
 def _in_gzip(pieces: list[bytes]) -> Response:

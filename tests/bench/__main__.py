@@ -14,8 +14,10 @@ from tests.bench import (
     bench_agent,
     bench_export,
     bench_list,
+    bench_mailbox_list,
     bench_poll,
     bench_start,
+    bench_waiting,
 )
 from tests.bench.measure import HEAD, Figure, show
 
@@ -26,7 +28,10 @@ NOTES = "\n## Notes\n"  # what follows was written by hand, and stays
 def main() -> None:
     """Measure, print, and write if that is asked for."""
     load = os.getloadavg()[0]
-    benches = (bench_add_user, bench_poll, bench_export, bench_list, bench_start, bench_agent)
+    benches = (
+        *(bench_add_user, bench_poll, bench_export, bench_list, bench_mailbox_list, bench_start),
+        *(bench_agent, bench_waiting),
+    )
     figures = [figure for bench in benches for figure in bench.figures()]
     show(figures)
     if "--write" in sys.argv[1:]:
