@@ -5,15 +5,14 @@ Run it with `python -m tests.bench.bench_mailbox_list`.
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -25,10 +24,11 @@ from app.config import Settings
 from app.extensions import db
 from app.models import Domain, Mailbox
 from app.operations import OPERATIONS
+from tests.bench.measure import Figure, computed, in_turns, medians, ratio, show
 
 MANY, FEW = 100_000, 100
 GOAL = 2.0
-ROUNDS, TIMES = 7, 30
+TIMES = 30
 DOMAIN, PERSON, PASSWORD = "example.nl", "alice@people.example", "a people's password"
 PATHS = ("/mailboxes", "/mailboxes?page=2&per=50")
 # These read every mailbox of the project: shown beside the others, without a goal.
@@ -37,18 +37,21 @@ READERS = ("/mailboxes?sort=-changed", "/mailboxes?q=user7")
 Look = Callable[[], None]
 
 
-def main() -> None:
-    """Measure each address of the page, and say how often the goal is missed."""
+def figures() -> Iterator[Figure]:
+    """Each address of the page; those that read every mailbox are there to be seen."""
     with opened(MANY) as many, opened(FEW) as few:
         for path in (*PATHS, *READERS):
-            rounds = [
-                (computed(partial(look, many, path)), computed(partial(look, few, path)))
-                for _ in range(ROUNDS)
-            ]
-            ratio = median(large / small for large, small in rounds)
-            large, small = (median(column) for column in zip(*rounds, strict=True))
-            verdict = "reached" if ratio <= GOAL else "missed" if path in PATHS else ""
-            print(f"{path:30} {ratio:5.2f}x  ({large:.2f} ms, {small:.2f} ms)  {verdict}")
+            rounds = in_turns(
+                partial(_cost, partial(look, many, path)), partial(_cost, partial(look, few, path))
+            )
+            large, small = medians(rounds)
+            yield Figure(
+                f"{path} of {MANY} mailboxes, beside {FEW}",
+                ratio(rounds),
+                "x",
+                goal=GOAL if path in PATHS else math.inf,
+                details=f"{large:.2f} ms of CPU, {small:.2f} ms",
+            )
 
 
 @contextmanager
@@ -111,13 +114,10 @@ def look(client: FlaskClient, path: str) -> None:
         raise RuntimeError(f"{path} was not shown")
 
 
-def computed(work: Look) -> float:
-    """Milliseconds that this process computes for one; what others do meanwhile hardly counts."""
-    begun = time.process_time()
-    for _ in range(TIMES):
-        work()
-    return (time.process_time() - begun) * 1000 / TIMES
+def _cost(work: Look) -> float:
+    """Milliseconds that this process computes for one."""
+    return computed(lambda: [work() for _ in range(TIMES)]) / TIMES
 
 
 if __name__ == "__main__":
-    main()
+    show(figures())

@@ -6,6 +6,7 @@ a figure is the median of what the turns gave.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class Figure:
     @property
     def verdict(self) -> str:
         """Whether it is reached."""
+        if self.goal == math.inf:
+            return ""
         if self.measured > self.goal:
             return "missed"
         if self.stricter is not None and self.measured > self.stricter:
@@ -97,5 +100,7 @@ def show(figures: Iterable[Figure]) -> None:
 
 
 def _amount(value: float, unit: str) -> str:
+    if value == math.inf:
+        return "none"
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:.{digits}f}{unit}"

@@ -9,7 +9,7 @@ import pytest
 
 from app import create_app
 from app.config import Settings
-from tests.databases import let_go
+from tests.applications import let_go
 
 URL = "/sync/v1/install.sh"
 
