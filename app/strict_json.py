@@ -29,32 +29,52 @@ def read_object(request: Request, *, depth: int = MAX_DEPTH) -> dict[str, Any]:
     An object wrapped under an empty name, as n8n's node sends it, is unwrapped. Raises Malformed,
     UnsupportedType, TooLarge, and Invalid for a text that cannot be stored.
     """
-    body = _body(request)
+    body = read_body(request)
     if not body:
         return {}
-    _refuse_other_types(request)
     value = _unwrapped(parse_object(body, depth=depth), depth)
-    for name, member in value.items():
-        _refuse_unusable_text([name, member], name)
+    refuse_unusable_texts(value)
     return value
+
+
+def read_body(request: Request) -> bytes:
+    """The JSON text that a request brings. Raises UnsupportedType, TooLarge."""
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise TooLarge from None
+    if body:
+        _refuse_other_types(request)
+    return body
 
 
 def parse_object(body: bytes, *, depth: int = MAX_DEPTH) -> dict[str, Any]:
     """The object that a JSON text is. Raises Malformed."""
+    value = parse(body, depth=depth)
+    if not isinstance(value, dict):
+        raise Malformed("The request body has to be a JSON object.")
+    return value
+
+
+def parse(body: bytes, *, depth: int = MAX_DEPTH) -> Any:
+    """The value that a JSON text is. Raises Malformed."""
     if body.startswith(b"\xef\xbb\xbf"):
         raise Malformed("The JSON begins with a byte order mark; leave it out.")
     _refuse_depth(body, depth)
     try:
-        value = json.loads(
+        return json.loads(
             body.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
         )
     except UnicodeDecodeError:
         raise Malformed("The request body is not UTF-8.") from None
     except (ValueError, RecursionError):
         raise Malformed("The request body is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise Malformed("The request body has to be a JSON object.")
-    return value
+
+
+def refuse_unusable_texts(value: dict[str, Any]) -> None:
+    """Refuse texts that are too long or cannot be stored. Raises Invalid, naming the field."""
+    for name, member in value.items():
+        _refuse_unusable_text([name, member], name)
 
 
 def _unwrapped(value: dict[str, Any], depth: int) -> dict[str, Any]:
@@ -64,13 +84,6 @@ def _unwrapped(value: dict[str, Any], depth: int) -> dict[str, Any]:
     if isinstance(inner, str):
         return parse_object(inner.encode(errors="surrogatepass"), depth=depth) if inner else {}
     return inner if isinstance(inner, dict) else value
-
-
-def _body(request: Request) -> bytes:
-    try:
-        return request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise TooLarge from None
 
 
 def _refuse_other_types(request: Request) -> None:

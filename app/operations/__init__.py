@@ -11,7 +11,11 @@ every description. Bodies say what changes; they never commit and never call eac
 from . import access, browse, domains, mailboxes, nodes, oversight, panel, reports
 from .operation import OPERATIONS, Operation
 
+# What programs and assistants can use.
+OFFERED = tuple(one for one in OPERATIONS.values() if not one.is_internal)
+
 __all__ = [
+    "OFFERED",
     "OPERATIONS",
     "Operation",
     "access",

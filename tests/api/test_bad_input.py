@@ -23,8 +23,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.api import OFFERED
-from app.operations import OPERATIONS
+from app.operations import OFFERED, OPERATIONS
 from app.operations.mailboxes import add_user
 from tests.api.answers import assert_failure, state
 from tests.applications import let_go

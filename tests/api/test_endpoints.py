@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.api import OFFERED
 from app.extensions import db
 from app.models import Mailbox, PurgeOrder
+from app.operations import OFFERED
 from tests.api.answers import assert_failure, assert_success, state, unchanged
 from tests.conftest import PASSWORD, Api
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from app.api import OFFERED
+from app.operations import OFFERED
 from tests.api.answers import TYPES
 from tests.conftest import Api
 

@@ -23,8 +23,8 @@ from flask import Flask
 from schemathesis.config import SchemathesisConfig
 
 from app import create_app, openapi
-from app.api import OFFERED
 from app.extensions import db
+from app.operations import OFFERED
 from app.operations.mailboxes import add_user
 from tests.conftest import Api, Cast, cheap_settings
 
