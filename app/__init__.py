@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import api, cli, database, models, sync, web
+from . import api, cli, database, mcp, models, sync, web
 from .config import Settings
 from .cookies import Sessions
 from .envelope import failure_of
@@ -47,7 +47,7 @@ def create_app(config: Settings | None = None) -> Flask:
     app.session_interface = Sessions()
     cli.register(app)
     web.set_up(app, config)
-    for face in (api, sync):
+    for face in (api, mcp, sync):
         csrf.exempt(face.bp)  # programs bring a credential with each request, never a cookie
         app.register_blueprint(face.bp)
     app.before_request(_refuse_other_hosts(config))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
-_OF_PROGRAMS = ("/iapi/", "/papi/", "/sync/")
+_OF_PROGRAMS = ("/iapi/", "/papi/", "/sync/", "/mcp")
 
 
 class Sessions(SecureCookieSessionInterface):

@@ -56,3 +56,13 @@ def is_text(query: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def is_own_page(request: Request, public_url: str) -> bool:
+    """Whether a request comes from a page of the panel, or from no page at all (RFC 6454).
+
+    Browsers send Origin with each POST of a script. Host names of others are refused before, so a
+    name that was made to point here (DNS rebinding) is not taken for the panel's own.
+    """
+    origin = request.headers.get("Origin")
+    return origin is None or origin in (public_url, f"{request.scheme}://{request.host}")

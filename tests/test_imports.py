@@ -83,7 +83,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "node": set(),
     "web": {*_OF_FACES, "sessions", "flask_login", "flask_wtf", "wtforms", "markupsafe", "segno"},
     "api": {*_OF_FACES, "openapi"},
-    "mcp": {*_OF_FACES, "orjson"},
+    # The wire's own validators; pydantic for the one input that is no operation's.
+    "mcp": {*_OF_FACES, "orjson", "mcp_types", "pydantic"},
     "oauth": {*_OF_FACES, "orjson"},
     "sync": {*_OF_FACES, "export", "watch"},
     "cli": {*_OF_FACES, "app", "backup", "checks", "schema", "demo", "server", "housekeeping",

@@ -56,7 +56,7 @@ def list_domains(caller: Caller) -> Domains:
     return Domains(_counted(caller, rows))
 
 
-@operation(who="admin", answers=DomainAnswer, title="Register a domain", status=201)
+@operation(who="admin", answers=DomainAnswer, title="Register a domain", adds_up=True, status=201)
 def add_domain(
     caller: Caller, *, domain: DomainName, project_id: ProjectId | None = None
 ) -> OneDomain:

@@ -53,6 +53,7 @@ def _refuse_if_named_like(password: NewPassword, email: Address) -> None:
     who="project",
     answers=UserAnswer,
     title="Add a mailbox",
+    adds_up=True,
     status=201,
     first=_hash_for_new,
 )

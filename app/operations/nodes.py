@@ -26,7 +26,7 @@ def list_nodes(caller: Caller) -> Nodes:  # noqa: ARG001
     return Nodes([OneNode(node) for node in rows])
 
 
-@operation(who="admin", answers=NodeAnswer, title="Add a mail node", status=201)
+@operation(who="admin", answers=NodeAnswer, title="Add a mail node", adds_up=True, status=201)
 def add_node(
     caller: Caller,  # noqa: ARG001
     *,
@@ -46,7 +46,13 @@ def add_node(
     return OneNode(node, sync_key=_new_key(node))
 
 
-@operation(who="admin", answers=NodeAnswer, title="Give a mail node a new key")
+@operation(
+    who="admin",
+    answers=NodeAnswer,
+    title="Give a mail node a new key",
+    destroys=True,  # a key that works now may stop doing so
+    adds_up=True,
+)
 def rotate_node_key(
     caller: Caller,  # noqa: ARG001
     *,

@@ -32,8 +32,9 @@ OPERATIONS: dict[str, Operation[Any]] = {}
 class Operation(Generic[Result]):
     """One verb of the product, callable with a caller and its input as it came.
 
-    `reads` changes nothing; `first` runs before the transaction, for refusals that need no lock
-    and for work that is too slow to hold one; `is_internal` keeps it from programs and assistants.
+    `reads` changes nothing, `destroys` takes something away, `adds_up` makes something anew each
+    time. `first` runs before the transaction, for refusals that need no lock and for work that is
+    too slow to hold one; `is_internal` keeps it from programs and assistants.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Operation(Generic[Result]):
         title: str = "",
         reads: bool = False,
         destroys: bool = False,
+        adds_up: bool = False,
         status: int = 200,
         first: Callable[..., None] | None = None,
         is_internal: bool = False,
@@ -58,6 +60,7 @@ class Operation(Generic[Result]):
         self.title = title
         self.reads = reads
         self.destroys = destroys
+        self.adds_up = adds_up
         self.status = status
         self.first = first
         self.is_internal = is_internal
