@@ -17,6 +17,7 @@ TYPES = {
     403: "forbidden",
     404: "not_found",
     405: "validation",
+    406: "validation",
     409: "conflict",
     413: "validation",
     415: "validation",
