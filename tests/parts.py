@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from app.demo.dovecot import missing_packages
 from tests import postgres
 from tests.browser import parts as browser
+from tests.mcp import parts as mcp
 from tests.node import mail_server
 
 
@@ -25,6 +26,7 @@ def lacking() -> Iterator[str]:
     if postgres.binaries() is None:
         yield f"PostgreSQL: apt-get install {postgres.PACKAGE}"
     yield from browser.lacking()
+    yield from mcp.lacking()
 
 
 if __name__ == "__main__":
