@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, func, select
+from functools import cache
+
+from sqlalchemy import ColumnElement, Executable, Select, bindparam, func, select
 
 from .. import clock
 from ..addresses import Address, domain_in_unicode
@@ -128,22 +130,16 @@ def list_users(
     Changes nothing. Removed mailboxes that are not purged yet are in it with active false. Without
     limit all are answered; with it, pass next_cursor as cursor to get the page that follows.
     """
-    if domain is not None:
-        scope = Mailbox.domain_id == caller.mail_domain(domain).id
-    else:
-        enabled = db.select(Domain.id).where(
-            Domain.project_id == caller.project_id, Domain.email_enabled
-        )
-        scope = Mailbox.domain_id.in_(enabled)
-    query = db.select(*USER_COLUMNS).where(scope).order_by(Mailbox.email)
-    if cursor is not None:
-        query = query.where(Mailbox.email > cursor)
-    if limit is not None:
-        query = query.limit(limit + 1)  # one more tells whether another page follows
-    rows = db.session.execute(query).all()
+    one = caller.mail_domain(domain).id if domain is not None else None
+    given = {"domain_id": one} if one is not None else {"project_id": caller.project_id}
+    # One row more than the limit tells whether another page follows.
+    page = {"cursor": cursor, "limit": None if limit is None else limit + 1}
+    page = {name: value for name, value in page.items() if value is not None}
+    query = _users(is_of_one=one is not None, page=frozenset(page))
+    rows = db.session.execute(query, {**given, **page}).all()
     if limit is None and cursor is None:
         return Users(rows, len(rows), None)
-    total = db.session.scalar(db.select(func.count()).select_from(Mailbox).where(scope)) or 0
+    total = db.session.scalar(_count_of_users(is_of_one=one is not None), given) or 0
     if limit is None or len(rows) <= limit:
         return Users(rows, total, None)
     return Users(rows[:limit], total, to_cursor(rows[limit - 1].email))
@@ -190,7 +186,30 @@ def update_user(
     return Changed(mailbox)
 
 
-# Made once: making them takes longer than running them.
+# Made once, all of these: making them takes longer than running them.
+@cache
+def _users(*, is_of_one: bool, page: frozenset[str]) -> Executable:
+    query = select(*USER_COLUMNS).where(_scope(is_of_one=is_of_one)).order_by(Mailbox.email)
+    if "cursor" in page:
+        query = query.where(Mailbox.email > bindparam("cursor"))
+    return query.limit(bindparam("limit")) if "limit" in page else query
+
+
+@cache
+def _count_of_users(*, is_of_one: bool) -> Select[int]:
+    return select(func.count()).select_from(Mailbox).where(_scope(is_of_one=is_of_one))
+
+
+def _scope(*, is_of_one: bool) -> ColumnElement[bool]:
+    """The mailboxes of one domain, or of the project's domains that have e-mail turned on."""
+    if is_of_one:
+        return Mailbox.domain_id == bindparam("domain_id")
+    enabled = select(Domain.id).where(
+        Domain.project_id == bindparam("project_id"), Domain.email_enabled
+    )
+    return Mailbox.domain_id.in_(enabled)
+
+
 _BY_ADDRESS = select(Mailbox).where(Mailbox.email == bindparam("email"))
 _FREE = (
     select(Domain.id)
