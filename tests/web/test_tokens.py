@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 
 import pytest
@@ -68,19 +70,22 @@ def test_its_page_shows_how_to_use_it(alice: Browser) -> None:
     alice.get("/tokens/new")
     page = alice.post("/tokens/new", name="website", scope="write", days="90").text
     assert "http://127.0.0.1:8000/iapi/project/1/email_account/list-domains" in page
+    assert "claude mcp add --transport http mailcote http://127.0.0.1:8000/mcp-token" in page
 
 
-def test_assistants_are_spoken_of_once_they_can_connect(app: Flask, alice: Browser) -> None:
-    def pages() -> str:
-        alice.get("/tokens/new")
-        added = alice.post("/tokens/new", name="website", scope="write", days="90").text
-        return added + alice.get("/tokens").text + alice.get("/docs").text
-
-    assert "mcp" not in pages()
-    assert "assistant" not in pages()
-    app.blueprints["mcp"] = Blueprint("mcp", __name__)
-    assert "http://127.0.0.1:8000/mcp-token" in pages()
-    assert "mcpServers" in pages()
+def test_an_assistant_can_use_what_its_page_shows(alice: Browser) -> None:
+    alice.get("/tokens/new")
+    page = alice.post("/tokens/new", name="website", scope="write", days="90").text
+    found = re.search(r'<pre id="example-mcp"[^>]*>(.*?)</pre>', page, re.DOTALL)
+    assert found
+    shown = json.loads(html.unescape(found[1]))["mcpServers"]["mailcote"]
+    assert shown["type"] == "http"
+    answer = alice.app.test_client().post(
+        shown["url"].removeprefix("http://127.0.0.1:8000"),
+        json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+        headers=shown["headers"],
+    )
+    assert answer.get_json()["result"]["tools"]
 
 
 @pytest.mark.parametrize(
