@@ -6,7 +6,9 @@ import pytest
 from flask import Flask, session
 
 
-@pytest.mark.parametrize("path", ["/iapi/project/1/integrations", "/papi/x", "/sync/v1/export"])
+@pytest.mark.parametrize(
+    "path", ["/iapi/project/1/integrations", "/papi/x", "/sync/v1/export", "/mcp", "/mcp-token"]
+)
 def test_programs_have_none(app: Flask, path: str) -> None:
     with app.test_request_context(path), pytest.raises(RuntimeError):
         session["person"] = 1

@@ -170,6 +170,16 @@ def test_the_agent_needs_nothing_but_python() -> None:
     assert names <= set(sys.stdlib_module_names)
 
 
+def test_the_wire_of_mcp_is_not_loaded_before_it_is_needed() -> None:
+    """It takes as long as the rest of the panel, at each start and for each command."""
+    for path in MODULES:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        at_once = [
+            ast.unparse(line) for line in body if isinstance(line, ast.Import | ast.ImportFrom)
+        ]
+        assert "mcp_types" not in " ".join(at_once), _name(path)
+
+
 def test_the_application_is_made_at_its_doors_only() -> None:
     makers = {_name(path) for path in MODULES if "app.create_app" in set(_imports(path))}
     assert makers <= {"app/cli/__init__.py", "app/cli/serving.py", "app/server.py"}

@@ -27,7 +27,8 @@ Values = dict[str, Any]
 INSTRUCTIONS = (
     "Mailcote keeps mailboxes on customers' own domains. E-mail is turned on for a domain that is "
     "linked to the project, then mailboxes are made on it; a change is live on the mail servers "
-    "within a minute. Passwords cannot be read back, so whoever sets one hands it to its owner."
+    "within a minute. Passwords cannot be read back, so whoever sets one hands it to its owner. A "
+    "project can have thousands of mailboxes: a limit keeps a list of them short."
 )
 SERVER_INFO_KEY = "io.modelcontextprotocol/serverInfo"
 # Tools change with the panel's version and the caller's role, neither of which happens often.
