@@ -41,6 +41,7 @@ def read_body(request: Request) -> bytes:
     """The JSON text that a request brings. Raises UnsupportedType, TooLarge."""
     try:
         body = request.get_data(cache=False)
+        request.stream.read(1)  # of a body without a length, only now is known that it goes on
     except RequestEntityTooLarge:
         raise TooLarge from None
     if body:

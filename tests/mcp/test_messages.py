@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -169,6 +170,18 @@ def test_a_body_has_a_limit(mcp: Assistant) -> None:
     body = json.dumps(LIST).ljust(MAX_BODY)
     assert _send(mcp, body).status_code == 200
     assert_failure(_send(mcp, body + " "), 413, "BODY_TOO_LARGE")
+
+
+def test_a_body_without_a_length_has_a_limit(mcp: Assistant) -> None:
+    for length, status in ((MAX_BODY - 1, 200), (MAX_BODY + 1, 413), (4 * MAX_BODY, 413)):
+        answer = mcp.client.post(
+            URL,
+            input_stream=io.BytesIO(json.dumps(LIST).encode().ljust(length)),
+            headers=mcp.as_("alice") | {"Transfer-Encoding": "chunked"},
+            content_type="application/json",
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+        assert answer.status_code == status, length
 
 
 @pytest.mark.parametrize(
