@@ -48,7 +48,7 @@ async def _use(served: Served, mode: Literal["auto", "legacy"], version: str) ->
     email = f"{mode}@example.nl"
     headers = {"Authorization": f"Bearer {served.cast.tokens['alice']}"}
     async with (
-        httpx2.AsyncClient(headers=headers) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
         Client(streamable_http_client(served.url, http_client=http), mode=mode) as client,
     ):
         assert client.protocol_version == version
