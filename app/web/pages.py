@@ -141,9 +141,7 @@ def offer_to_templates(app: Flask) -> None:
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals.update(
-        icon=icon, asset=asset, ago=ago, in_unicode=domain_in_unicode, has_mcp=has_mcp
-    )
+    app.jinja_env.globals.update(icon=icon, asset=asset, ago=ago, in_unicode=domain_in_unicode)
     app.context_processor(_frame)
 
 
@@ -166,11 +164,6 @@ def _projects(caller: Caller) -> Sequence[Project]:
     """The projects read before the view; a change has dropped them, then once more by one query."""
     kept: Sequence[Project] = g.projects
     return browse.projects(caller) if kept and inspect(kept[0]).expired else kept
-
-
-def has_mcp() -> bool:
-    """Whether assistants can connect to this panel."""
-    return "mcp" in current_app.blueprints
 
 
 def theme() -> str:

@@ -22,7 +22,10 @@ URL = "/iapi/project/1/email_account/list-users"
 ADD = "/iapi/project/1/email_account/add-user"
 VERBS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 # What may be asked without a credential; everything else is closed.
-PUBLIC = {"/iapi/openapi.json", "/sync/v1/agent.py", "/static/<path:filename>"}
+PUBLIC = {
+    *("/iapi/openapi.json", "/sync/v1/agent.py", "/sync/v1/install.sh"),
+    "/static/<path:filename>",
+}
 
 
 def test_it_works(api: Api) -> None:

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from flask import Blueprint, Flask
+from flask import Flask
 
 from app.caller import command_line
 from app.extensions import db
