@@ -39,6 +39,9 @@ class Wish:
     since: int | None
 
 
+_NO_WISH = Wish(0, None)
+
+
 @bp.get("/export", provide_automatic_options=False)
 def export() -> Response:
     """The users of this node, or 304 when it has them already."""
@@ -65,6 +68,8 @@ def export() -> Response:
 
 def _wish() -> Wish:
     """The query. Raises Invalid for what is not in the contract."""
+    if not request.query_string:  # a plain poll, which has to cost next to nothing
+        return _NO_WISH
     for name, texts in request.args.lists():
         if name not in _QUERY:
             raise Invalid("There is no such parameter here; leave it out.", field=nameable(name))
