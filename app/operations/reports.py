@@ -192,7 +192,7 @@ def acknowledge_purge(
     An order that all nodes have carried out is done. Ids without an order are left alone.
     """
     node = db.session.scalar(db.select(Node).where(Node.name == name).with_for_update())
-    if node is None:  # removed while its report was on its way
+    if node is None:
         raise NotFound("NODE_NOT_FOUND", f"There is no node {name}.", field="name")
     others = set(db.session.scalars(db.select(Node.id))) - {node.id}
     for order in _orders(mailboxes):
