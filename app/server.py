@@ -49,7 +49,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start what each worker does by itself."""
-    from app import housekeeping  # see above
+    from app import housekeeping, schema  # see above
 
     gc.freeze()  # what has been loaded stays, and need not be looked through again
     gc.enable()
@@ -57,4 +57,9 @@ def post_worker_init(worker: Any) -> None:
     if desk := app.extensions.get("node_desk"):  # what the panel is measured beside has none
         desk.room.seats = _SEATS
         desk.room.is_stopping = lambda: not worker.alive
+    with app.app_context():
+        try:
+            schema.bring_up_to_date()  # what was installed before a HUP may need newer tables
+        except schema.CannotUpgrade:
+            worker.log.exception("the database stays as it is")
     housekeeping.start(app)

@@ -72,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "housekeeping": {"caller", "errors", "operations", "export", "throttle", "database",
                      "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
-    "server": {"app", "config", "housekeeping", "errors", "gunicorn"},
+    "server": {"app", "config", "housekeeping", "errors", "schema", "gunicorn"},
     # The demo does what a program would: it calls operations, and runs a node.
     "demo": {"caller", "operations", "passwords", "config", "errors", "extensions", "models",
              "clock", "credentials"},
@@ -86,7 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The wire's own validators; pydantic for the one input that is no operation's.
     "mcp": {*_OF_FACES, "orjson", "mcp_types", "pydantic"},
     "oauth": {*_OF_FACES, "orjson"},
-    "sync": {*_OF_FACES, "export", "watch"},
+    "sync": {*_OF_FACES, "export", "node", "watch"},
     "cli": {*_OF_FACES, "app", "backup", "checks", "schema", "demo", "server", "housekeeping",
             "click"},
 }  # fmt: skip

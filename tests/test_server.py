@@ -24,6 +24,7 @@ import pytest
 from app.config import Settings
 from tests.cli.mailcote import COMMAND, Mailcote, environment
 from tests.conftest import PASSWORD, Cast, cheap_settings
+from tests.databases import NEWER, NEWEST
 from tests.processes import eventually, free_port, is_listening, process
 
 ROOT = Path(__file__).parents[1]
@@ -330,8 +331,14 @@ def test_reloading_takes_over_what_is_installed_by_then(
             "    app.add_url_rule('/new', view_func=lambda: 'new')\n    return app\n",
         )
         installed.write_text(new)
+        migrations = code / "app" / "migrations" / "versions"
+        (migrations / "9001_newer.py").write_text(NEWER.replace("{newest}", NEWEST))
         server.master.send_signal(signal.SIGHUP)
         eventually(lambda: server.ask("/new") == 200)
+        with closing(sqlite3.connect(server.settings.instance / "panel.db")) as panel:
+            assert panel.execute("SELECT version_num FROM alembic_version").fetchall() == [
+                ("9001",)
+            ]
 
 
 # What it refuses before it starts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import re
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -12,11 +10,10 @@ from flask import Response, abort, request
 
 from ..config import Settings
 from ..extensions import settings
+from ..node import install_script
 from .desk import bp
 
 _APP = Path(__file__).resolve().parents[1]
-# It stands in a shell script: nothing that could end a word there.
-_ADDRESS = re.compile(r"https?://(?:[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 @bp.get("/agent.py", provide_automatic_options=False)
@@ -28,10 +25,11 @@ def agent() -> Response:
 @bp.get("/install.sh", provide_automatic_options=False)
 def install() -> Response:
     """The script that makes a machine a node of this panel."""
-    address = _own_address()
-    if not _ADDRESS.fullmatch(address):
+    try:
+        script = install_script(_own_address())
+    except ValueError:  # an address that no shell script should hold
         abort(404)
-    return _file(_script(address), "text/x-shellscript")
+    return _file(script.encode(), "text/x-shellscript")
 
 
 def _own_address() -> str:
@@ -49,13 +47,3 @@ def _file(content: bytes, mimetype: str) -> Response:
 @cache
 def _agent() -> bytes:
     return (_APP / "agent.py").read_bytes()
-
-
-def _script(address: str) -> bytes:
-    """The script, which the package of the node's configuration puts together if it is there."""
-    try:
-        node = importlib.import_module("app.node")
-    except ModuleNotFoundError:
-        abort(404)
-    script: str = node.install_script(address)
-    return script.encode()

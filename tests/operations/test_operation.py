@@ -60,7 +60,6 @@ INPUT: dict[str, dict[str, Any]] = {
     "confirm-shrink": {},
     "acknowledge-purge": {"name": "mpi01", "mailboxes": ["0" * 32]},
     "settle-epoch": {},
-    "acknowledge-purge": {"name": "mpi01", "mailboxes": ["0" * 32]},
     "purge": {},
 }
 
