@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import request
+from flask import g, request
 
 from .. import clock
 from ..credentials import SYNC_KEY, digest, is_well_formed
@@ -39,9 +39,20 @@ def asker(known: Known) -> Asker:
         refuse_credential(header, address)
     digested = digest(credential)
     key = known.key(digested)
-    if key is None or has_ended(key) or not is_within(address, key.network):
+    if key is None:
+        refuse_credential(header, address)
+    g.asked_by = key.node_id, address
+    if reason := unfit(key, address):
+        g.refused_for = reason
         refuse_credential(header, address)
     return Asker(digested, key, address)
+
+
+def unfit(key: KnownKey, address: str) -> str:
+    """Why a key does not count here and now, for the node's journal; "" if it does."""
+    if has_ended(key):
+        return "its key has ended"
+    return "" if is_within(address, key.network) else "from another address"
 
 
 def has_ended(key: KnownKey) -> bool:

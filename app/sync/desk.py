@@ -11,6 +11,7 @@ from flask.blueprints import BlueprintSetupState
 from ..envelope import failure_of
 from ..export import ExportCache
 from ..watch import Watch
+from .journal import Journal, keep
 from .visits import Visits
 from .waiting import WaitingRoom
 
@@ -25,6 +26,7 @@ class NodeDesk:
     watch: Watch = field(default_factory=Watch)
     exports: ExportCache = field(default_factory=ExportCache)
     visits: Visits = field(default_factory=Visits)
+    journal: Journal = field(default_factory=Journal)
     room: WaitingRoom = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,6 +46,11 @@ def desk() -> NodeDesk:
 @bp.record_once
 def _open_desk(state: BlueprintSetupState) -> None:
     state.app.extensions["node_desk"] = NodeDesk()
+
+
+@bp.after_request
+def _keep_in_journal(response: Response) -> Response:
+    return keep(desk().journal, response)
 
 
 @bp.after_app_request

@@ -8,16 +8,15 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from flask import Response, request
+from flask import Response, g, request
 
 from ..caller import Caller
 from ..errors import Busy, Invalid, nameable
 from ..export import Export
-from ..network import is_within
 from ..operations import panel
 from ..throttle import refuse_credential
 from ..watch import Known
-from .asking import Asker, asker, has_ended
+from .asking import Asker, asker, unfit
 from .desk import NodeDesk, bp, desk
 from .visits import Heard
 from .waiting import News
@@ -62,6 +61,7 @@ def export() -> Response:
     if wish.since is not None and is_of_this_epoch:
         found = at_hand.exports.with_delta(found, wish.since)
         if delta := found.delta(wish.since, who.key.node_id):
+            g.is_delta = True
             return _answer(_changes(delta), found.epoch, found.revision, who)
     return _answer(_body(found, who), found.epoch, found.revision, who)
 
@@ -93,7 +93,8 @@ def _wait(at_hand: NodeDesk, known: Known, who: Asker, seconds: float, looked_at
     patience = min(seconds, who.seconds_left)
     news = at_hand.room.wait(who.key.node_id, patience, looked_at, is_news)
     key = news.keys.get(who.digest) if news else who.key
-    if key is None or has_ended(key) or not is_within(who.address, key.network):
+    if key is None or unfit(key, who.address):
+        g.refused_for = unfit(key, who.address) if key else "its key was revoked"
         refuse_credential(request.headers.get("Authorization", ""), who.address)
     return news.known if news else known
 
