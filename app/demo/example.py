@@ -15,6 +15,7 @@ from ..operations import OPERATIONS
 from ..passwords import generate
 
 BAKERY, STUDIO = "korenaar.example", "studio-linde.example"
+SHOP = "korenaar-shop.example"  # e-mail is off there: for a visitor to turn on
 CUSTOMER, ADMIN = "anna@korenaar.example", "admin@mailcote.example"
 NODE = "demo"
 
@@ -82,6 +83,7 @@ def set_up(folder: Path) -> Secrets:
     ):
         run["assign-domain"](operator, domain=domain, project_id=owner.id)
         _add_mailboxes(operator.in_project(owner.id), domain, mailboxes, mailbox_password)
+    run["assign-domain"](operator, domain=SHOP, project_id=project.id)
     _show_every_state(operator.in_project(project.id))
     token = run["add-token"](operator, name="demo", project_id=project.id).text
     admin_token = run["add-token"](operator, name="demo admin").text
