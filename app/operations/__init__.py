@@ -8,7 +8,7 @@ The name law: the function `add_user` is the endpoint `add-user` and the tool
 every description. Bodies say what changes; they never commit and never call each other.
 """
 
-from . import access, browse, domains, mailboxes, nodes, oversight, panel, reports
+from . import access, browse, domains, fleet, mailboxes, nodes, oversight, panel, reports
 from .operation import OPERATIONS, Operation
 
 # What programs and assistants can use.
@@ -21,6 +21,7 @@ __all__ = [
     "access",
     "browse",
     "domains",
+    "fleet",
     "mailboxes",
     "nodes",
     "oversight",

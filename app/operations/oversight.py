@@ -1,4 +1,4 @@
-"""What admins' pages show: every node, domain, person and project, and who did what.
+"""What admins' pages show: every domain, person and project, and who did what.
 
 These change nothing and are not offered to programs; nobody but an admin reaches them.
 """
@@ -15,17 +15,14 @@ from ..addresses import parse_contact, parse_domain
 from ..caller import Caller
 from ..errors import Forbidden, Invalid, NotFound
 from ..extensions import db
-from ..fields import MAX_ID, NODE_NAME
+from ..fields import MAX_ID
 from ..models import (
     AuditEntry,
     Domain,
-    Feed,
     Mailbox,
     Membership,
-    Node,
     Person,
     Project,
-    SyncKey,
     Token,
 )
 from .browse import DomainRow, Page, domain_rows
@@ -33,46 +30,6 @@ from .browse import DomainRow, Page, domain_rows
 EXPORT_CHUNK = 1000  # rows of the audit log that are held in memory at a time
 
 LinkState = Literal["", "on", "off", "unlinked"]
-
-
-@dataclass(frozen=True)
-class NodeRow:
-    """A node, how many changes it is behind (None: not told yet), and its keys, newest first."""
-
-    node: Node
-    behind: int | None
-    keys: Sequence[SyncKey] = ()
-
-
-def nodes(caller: Caller) -> list[NodeRow]:
-    """All nodes with their lag."""
-    _refuse_all_but_admins(caller)
-    feed = db.session.scalars(select(Feed)).one()
-    return [
-        NodeRow(node, _behind(node, feed))
-        for node in db.session.scalars(select(Node).order_by(Node.name))
-    ]
-
-
-def node(caller: Caller, name: str) -> NodeRow:
-    """One node with its keys. Raises NotFound."""
-    _refuse_all_but_admins(caller)
-    # A name that none can have is not looked for: PostgreSQL refuses even to compare some texts.
-    is_name = NODE_NAME.fullmatch(name)
-    found = db.session.scalar(select(Node).where(Node.name == name)) if is_name else None
-    if found is None:
-        raise NotFound("NODE_NOT_FOUND", "There is no such node.")
-    feed = db.session.scalars(select(Feed)).one()
-    keys = db.session.scalars(
-        select(SyncKey).where(SyncKey.node_id == found.id).order_by(SyncKey.id.desc())
-    ).all()
-    return NodeRow(found, _behind(found, feed), keys)
-
-
-def _behind(node: Node, feed: Feed) -> int | None:
-    if node.applied_revision is None or node.applied_epoch != feed.epoch:
-        return None
-    return max(0, feed.revision - node.applied_revision)
 
 
 @dataclass(frozen=True)
@@ -87,7 +44,7 @@ class DomainSearch:
 
 def domains(caller: Caller, search: DomainSearch) -> Page[DomainRow]:
     """The domains of all projects, and of none, that match."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     conditions = _linked(search.state)
     if search.q:
         conditions.append(Domain.name.contains(_in_ascii(search.q), autoescape=True))
@@ -122,7 +79,7 @@ def _linked(state: LinkState) -> list[ColumnElement[bool]]:
 
 def domain(caller: Caller, name: str) -> DomainRow:
     """One domain of whatever project. Raises NotFound."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     try:
         rows = domain_rows(Domain.name == parse_domain(name))
     except Invalid:
@@ -142,13 +99,13 @@ class PersonRow:
 
 def people(caller: Caller) -> list[PersonRow]:
     """Everybody who can sign in."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     return _with_projects(db.session.scalars(select(Person).order_by(Person.email)).all())
 
 
 def person(caller: Caller, email: str) -> PersonRow:
     """One person. Raises NotFound."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     try:
         known = select(Person).where(Person.email == parse_contact(email))
     except Invalid:
@@ -181,7 +138,7 @@ class ProjectRow:
 
 def projects(caller: Caller) -> list[ProjectRow]:
     """All projects with their counts, by one query."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     rows = db.session.execute(
         select(
             Project,
@@ -211,7 +168,7 @@ class WholeProject:
 
 def project(caller: Caller, project_id: int) -> WholeProject:
     """One project. Raises NotFound."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     found = db.session.get(Project, project_id) if project_id <= MAX_ID else None
     if found is None:
         raise NotFound("PROJECT_NOT_FOUND", "There is no such project.")
@@ -236,7 +193,7 @@ class AuditSearch:
 
 def audit(caller: Caller, search: AuditSearch) -> Page[AuditEntry]:
     """The audit log, newest first."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     conditions = _matching(search)
     total = db.session.scalar(select(func.count()).select_from(AuditEntry).where(*conditions)) or 0
     number = min(search.page, max(1, -(-total // search.per)))
@@ -252,7 +209,7 @@ def audit(caller: Caller, search: AuditSearch) -> Page[AuditEntry]:
 
 def whole_audit(caller: Caller, search: AuditSearch) -> Iterator[AuditEntry]:
     """All entries that match, newest first, read as they are used."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     return _in_chunks(_matching(search))
 
 
@@ -268,7 +225,7 @@ def _in_chunks(conditions: list[ColumnElement[bool]]) -> Iterator[AuditEntry]:
 
 def audit_actions(caller: Caller) -> Sequence[str]:
     """What has ever been done, to choose from."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     query = select(AuditEntry.action).distinct().order_by(AuditEntry.action)
     return db.session.scalars(query).all()
 
@@ -284,13 +241,14 @@ def _matching(search: AuditSearch) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _refuse_all_but_admins(caller: Caller) -> None:
+def refuse_all_but_admins(caller: Caller) -> None:
+    """Raises Forbidden for everybody else."""
     if not caller.is_admin:
         raise Forbidden("Only an admin can see this.")
 
 
 def tokens(caller: Caller) -> Sequence[Token]:
     """All tokens of all projects and admins, those that still work first."""
-    _refuse_all_but_admins(caller)
+    refuse_all_but_admins(caller)
     rows = db.session.scalars(select(Token).order_by(Token.id)).all()
     return sorted(rows, key=lambda token: not token.is_usable)

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from ..errors import Invalid, OperationError
 from ..extensions import settings
-from ..operations import OPERATIONS, oversight
+from ..operations import OPERATIONS, fleet
 from ..operations.results import OneNode
 from .access import access
 from .forms import ConfirmNodeForm, NodeForm, RotateForm
@@ -49,7 +49,7 @@ def show(name: str) -> Response:
 @access("admin")
 def first_sync(name: str) -> Response:
     """Whether a new node has been heard of; asked again until it has."""
-    return render("admin_nodes/_first_sync.html", node=oversight.node(me(), name).node)
+    return render("admin_nodes/_first_sync.html", node=fleet.node(me(), name).node)
 
 
 @bp.post("/<name>/rotate")
@@ -107,7 +107,7 @@ def _list_page(form: NodeForm, status: int = 200) -> Response:
         "admin_nodes/index.html",
         part="admin_nodes/_polled.html",
         status=status,
-        rows=oversight.nodes(me()),
+        rows=fleet.nodes(me()),
         form=form,
     )
 
@@ -117,7 +117,7 @@ def _page(name: str, form: RotateForm, status: int = 200) -> Response:
         "admin_nodes/show.html",
         part="admin_nodes/_facts.html" if status == 200 else None,
         status=status,
-        row=oversight.node(me(), name),
+        row=fleet.node(me(), name),
         form=form,
         overlaps=OVERLAPS,
         has_error=status != 200,
@@ -141,6 +141,6 @@ def _confirm_page(name: str, form: ConfirmNodeForm, status: int = 200) -> Respon
         "admin_nodes/remove.html",
         part="admin_nodes/_remove.html",
         status=status,
-        node=oversight.node(me(), name).node,
+        node=fleet.node(me(), name).node,
         form=form,
     )

@@ -141,7 +141,9 @@ def offer_to_templates(app: Flask) -> None:
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals.update(icon=icon, asset=asset, ago=ago, in_unicode=domain_in_unicode)
+    app.jinja_env.globals.update(
+        icon=icon, asset=asset, ago=ago, size=size, in_unicode=domain_in_unicode
+    )
     app.context_processor(_frame)
 
 
@@ -204,6 +206,14 @@ def ago(moment: str | None) -> Markup:
     text = words if words == "just now" else f"{words} ago" if seconds >= 0 else f"in {words}"
     exact = moment.replace("T", " ").replace("Z", " UTC")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(moment, exact, text)
+
+
+def size(count: int) -> str:
+    """Bytes in words, in the units that quotas are given in: 1 MB is 2^20 bytes."""
+    megabytes = count / 2**20
+    if megabytes < 1:
+        return "0 MB" if count == 0 else "under 1 MB"
+    return f"{megabytes:,.0f} MB" if megabytes < 10_240 else f"{megabytes / 1024:,.1f} GB"
 
 
 def _in_words(seconds: float) -> str:

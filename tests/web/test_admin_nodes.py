@@ -9,7 +9,7 @@ from flask import Flask
 
 from app import clock
 from app.extensions import db
-from app.models import Node, SyncKey
+from app.models import Node, NodeRequest, SyncKey
 from tests.conftest import Cast
 from tests.web.conftest import MAX_QUERIES, Browser
 
@@ -222,3 +222,76 @@ def test_customers_may_see_none_of_it(app: Flask, alice: Browser, cast: Cast) ->
     for path in ("/admin/nodes", f"{NODE}/rotate", f"{NODE}/pause", f"{NODE}/remove"):
         assert alice.post(path, name="mpi02", typed="mpi01").status_code == 403
     assert _sync(app, cast.sync_key) == 200
+
+
+REPORT = {
+    "reported_at": "2026-11-22T15:51:52Z",
+    "reported": {"epoch": None, "revision": None, "sha256": None, "counts": {"users": 1234}},
+    "dovecot_version": "2.3.19.1 (9b53102964)",
+    "postfix_version": "3.7.11",
+    "os": "Debian GNU/Linux 12",
+    "disk_free_mb": 20480,
+}
+
+
+def test_it_tells_what_the_node_reports(app: Flask, root: Browser) -> None:
+    assert root.get(NODE).text.count("not reported yet") == 8
+    _set(app, **REPORT)
+    page = root.get(NODE)
+    assert len(root.queries) <= MAX_QUERIES
+    for words in ("1,234", "2.3.19.1 (9b53102964)", "3.7.11", "Debian GNU/Linux 12", "20.0 GB"):
+        assert words in page.text
+    assert not {"Drifted", "Trouble", "Nearly full"} & set(
+        re.findall(r"</svg> ([\w ]+)<", page.text)
+    )
+    assert "1,234" in root.get("/admin/nodes").text
+
+
+@pytest.mark.parametrize(
+    ("values", "flag", "words"),
+    [
+        ({"has_drifted": True}, "Drifted", "run the installer again"),
+        ({"error": "the mail disk is <b>read-only"}, "Trouble", "disk is &lt;b&gt;read-only"),
+        (
+            {"rejected": [{"email": "<i>@example.nl", "why": "no hash"}] * 12},
+            "Trouble",
+            "&lt;i&gt;@example.nl",
+        ),
+        ({"disk_free_mb": 200}, "", "Nearly full"),
+    ],
+)
+def test_what_is_wrong_is_flagged_with_what_to_do(
+    app: Flask, root: Browser, values: dict[str, object], flag: str, words: str
+) -> None:
+    _set(app, **values)
+    page = root.get(NODE).text
+    assert words in page
+    if flag:
+        assert f"</svg> {flag}</span>" in page
+        assert f"</svg> {flag}</span>" in root.get("/admin/nodes").text
+    if "rejected" in values:
+        assert "could not use 12 rows" in page
+        assert "And 2 more." in page
+
+
+def test_it_lists_its_last_requests_with_refusals(app: Flask, root: Browser) -> None:
+    assert "Last requests" not in root.get(NODE).text
+    with app.app_context():
+        moment = {"first_at": clock.from_now(seconds=-7200), "last_at": clock.now()}
+        for number in range(60):
+            db.session.add(
+                NodeRequest(
+                    **moment,
+                    node_id=1,
+                    outcome="wrong address",
+                    address=f"192.0.2.{number}",
+                    count=3,
+                )
+            )
+        db.session.commit()
+    page = root.get(NODE)
+    assert len(root.queries) <= MAX_QUERIES
+    assert page.text.count(">wrong address<") == 50
+    assert "192.0.2.59<" in page.text
+    assert "192.0.2.9<" not in page.text
+    assert "2 hours ago" in page.text
