@@ -25,7 +25,7 @@ from ..models import (
     Token,
 )
 from ..models.nodes import DOWN_SECONDS
-from .results import Sync, sync_of
+from .results import Sync, slowest, sync_of
 
 Row = TypeVar("Row")
 MailboxState = Literal["", "active", "off", "removed"]
@@ -260,8 +260,11 @@ def overview(caller: Caller) -> Overview:
 
 
 def sync(caller: Caller, revision: int) -> Sync:  # noqa: ARG001 - how far is no secret
-    """On how many nodes a revision is live."""
-    return sync_of(db.session(), revision)
+    """On how many nodes a revision is live, and which one it waits for."""
+    found = sync_of(db.session(), revision)
+    if found.nodes_applied < found.nodes:
+        found.waiting_for = slowest(db.session(), revision)
+    return found
 
 
 def token(caller: Caller, token_id: int) -> Token | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Select, bindparam, case, func, select
+from sqlalchemy import bindparam, case, false, func, select
 from sqlalchemy.orm import Session
 
 from ..addresses import domain_in_unicode
@@ -90,11 +90,12 @@ class GoneDomain:
 
 @dataclass
 class Sync:
-    """On how many nodes a revision is live."""
+    """On how many nodes a revision is live; pages also name the one that is furthest from it."""
 
     revision: int
     nodes: int
     nodes_applied: int
+    waiting_for: Node | None = None
 
     def to_dict(self) -> SyncFields:
         """How far it has come."""
@@ -237,14 +238,20 @@ def user_fields(
     return fields
 
 
-def _count_nodes() -> Select[int, Any]:
-    epoch = select(Feed.epoch).scalar_subquery()
-    has_applied = (Node.applied_epoch == epoch) & (Node.applied_revision >= bindparam("revision"))
-    counts = select(func.count(), func.sum(case((has_applied, 1), else_=0)))
-    return counts.select_from(Node).where(~Node.is_paused)
-
-
-_NODES = _count_nodes()  # every change asks it, and making it costs more than running it
+_FOLLOWS = func.coalesce(Node.applied_epoch == select(Feed.epoch).scalar_subquery(), false())
+_HAS_APPLIED = _FOLLOWS & (Node.applied_revision >= bindparam("revision"))
+# Every change asks it, and making it costs more than running it.
+_NODES = (
+    select(func.count(), func.sum(case((_HAS_APPLIED, 1), else_=0)))
+    .select_from(Node)
+    .where(~Node.is_paused)
+)
+_SLOWEST = (
+    select(Node)
+    .where(~Node.is_paused, ~_HAS_APPLIED)
+    .order_by(_FOLLOWS, func.coalesce(Node.applied_revision, -1), Node.name)
+    .limit(1)
+)
 
 
 def sync_of(session: Session, revision: int) -> Sync:
@@ -254,3 +261,9 @@ def sync_of(session: Session, revision: int) -> Sync:
     """
     nodes, applied = session.execute(_NODES, {"revision": revision}).one()
     return Sync(revision, nodes, applied or 0)
+
+
+def slowest(session: Session, revision: int) -> Node | None:
+    """The node that is furthest from having applied this revision; None when all have."""
+    found: Node | None = session.scalar(_SLOWEST, {"revision": revision})
+    return found

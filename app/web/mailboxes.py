@@ -79,7 +79,7 @@ def add() -> Response:
         "mailboxes/added.html",
         mailbox=made.mailbox,
         password=form.password.data,
-        sync=made.sync,
+        sync=browse.sync(my_project(), made.mailbox.revision),
         mail_host=settings.mail_host,
     )
     return never_stored(page)
@@ -127,7 +127,7 @@ def edit_password(email: str) -> Response:
         "mailboxes/added.html",
         mailbox=made.mailbox,
         password=form.password.data,
-        sync=made.sync,
+        sync=browse.sync(my_project(), made.mailbox.revision),
         mail_host=settings.mail_host,
         is_renewed=True,
     )

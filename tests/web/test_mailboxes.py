@@ -7,8 +7,9 @@ import re
 import pytest
 from flask import Flask
 
+from app import clock
 from app.extensions import db
-from app.models import Mailbox
+from app.models import Feed, Mailbox, Node, SyncKey
 from tests.conftest import PASSWORD
 from tests.web.conftest import MAX_QUERIES, Browser
 
@@ -208,6 +209,47 @@ def test_it_is_live_once_the_node_has_it(alice: Browser, people: object, app: Fl
     app.test_client().get("/sync/v1/export", headers={**key, "If-None-Match": tag})
     live = alice.get("/mailboxes/info@example.nl/live").text
     assert "Live on 1 of 1 nodes" in live and "every" not in live
+
+
+def test_it_names_the_node_it_waits_for(alice: Browser, app: Flask) -> None:
+    with app.app_context():
+        feed = db.session.scalars(db.select(Feed)).one()
+        for name, epoch, revision, silent in (
+            ("fast", feed.epoch, feed.revision + 1, 1),
+            ("slow", feed.epoch, feed.revision - 1, 1),
+            ("slower", "another", feed.revision + 9, 7200),
+            ("away", None, None, 7200),
+        ):
+            db.session.add(
+                Node(
+                    name=name,
+                    applied_epoch=epoch,
+                    applied_revision=revision,
+                    last_sync_at=clock.from_now(seconds=-silent),
+                    is_paused=name == "away",
+                )
+            )
+        db.session.execute(db.delete(SyncKey))
+        db.session.execute(db.delete(Node).where(Node.name == "mpi01"))
+        db.session.commit()
+    add(alice)
+    page = re.sub(r"\s+", " ", alice.get("/mailboxes/info@example.nl").text)
+    assert len(alice.queries) <= MAX_QUERIES
+    assert "Live on 1 of 3 nodes" in page
+    assert "waiting for slower, last heard of <time" in page
+    with app.app_context():
+        db.session.execute(db.delete(Node).where(Node.name == "slower"))
+        db.session.commit()
+    assert "waiting for slow</span>" in alice.get("/mailboxes/info@example.nl/live").text
+    _set_all(app, applied_revision=10**6)
+    live = alice.get("/mailboxes/info@example.nl/live").text
+    assert "Live on 2 of 2 nodes" in live and "waiting" not in live
+
+
+def _set_all(app: Flask, **values: object) -> None:
+    with app.app_context():
+        db.session.execute(db.update(Node).values(**values))
+        db.session.commit()
 
 
 def test_it_hides_from_strangers(alice: Browser, charlie: Browser) -> None:
