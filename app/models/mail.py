@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Literal
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
@@ -10,6 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .. import clock
 from ..extensions import Base
 from .columns import DomainName, Email, Hash, Id, Key, MailboxId, Moment, ProjectId, Word
+
+Fullness = Literal["fine", "nearly full", "full"]
+NEARLY_FULL, FULL = 80, 95  # per cent of the quota
 
 
 class Domain(Base):
@@ -59,11 +63,21 @@ class Mailbox(Base):
     updated_at: Mapped[Moment] = mapped_column(default=clock.now)
     purge_at: Mapped[Moment | None] = mapped_column(index=True)
     revision: Mapped[int] = mapped_column(default=0, index=True)
+    # How full it is, rounded down; here and not beside the bytes, so that a list is sorted by it
+    # and counted in one pass over a project's mailboxes. None: not reported yet.
+    percent_used: Mapped[int | None] = mapped_column(BigInteger)
 
     @property
     def is_active(self) -> bool:
         """Whether it is live; False once it is removed and waits for its purge date."""
         return self.purge_at is None
+
+    @property
+    def fullness(self) -> Fullness:
+        """Whether its owner has to make room."""
+        if self.percent_used is None or self.percent_used < NEARLY_FULL:
+            return "fine"
+        return "nearly full" if self.percent_used < FULL else "full"
 
 
 class PurgeOrder(Base):

@@ -8,7 +8,18 @@ The name law: the function `add_user` is the endpoint `add-user` and the tool
 every description. Bodies say what changes; they never commit and never call each other.
 """
 
-from . import access, browse, domains, fleet, mailboxes, nodes, oversight, panel, reports
+from . import (
+    access,
+    browse,
+    domains,
+    fleet,
+    mailbox_search,
+    mailboxes,
+    nodes,
+    oversight,
+    panel,
+    reports,
+)
 from .operation import OPERATIONS, Operation
 
 # What programs and assistants can use.
@@ -22,6 +33,7 @@ __all__ = [
     "browse",
     "domains",
     "fleet",
+    "mailbox_search",
     "mailboxes",
     "nodes",
     "oversight",

@@ -1,4 +1,4 @@
-"""What pages show: searches and lists, each within what the caller can reach.
+"""What pages show: what there is of each kind, within what the caller can reach.
 
 These change nothing and are not offered to programs; programs have the list operations.
 """
@@ -7,29 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import InstrumentedAttribute
 
 from .. import clock
 from ..caller import Caller
 from ..errors import Forbidden, NotFound
 from ..extensions import db
 from ..models import (
-    AuditEntry,
     Domain,
     Mailbox,
     Node,
     Project,
     Token,
 )
+from ..models.mail import FULL, NEARLY_FULL
 from ..models.nodes import DOWN_SECONDS
 from .results import Sync, slowest, sync_of
 
 Row = TypeVar("Row")
-MailboxState = Literal["", "active", "off", "removed"]
-Sort = Literal["email", "-email", "quota", "-quota", "changed", "-changed"]
 
 
 @dataclass(frozen=True)
@@ -45,84 +42,6 @@ class Page(Generic[Row]):
     def last(self) -> int:
         """The number of the last page."""
         return max(1, -(-self.total // self.per))
-
-
-@dataclass(frozen=True)
-class MailboxSearch:
-    """What to look for; unknown values were replaced by these defaults."""
-
-    q: str = ""
-    domain: str = ""
-    state: MailboxState = ""
-    sort: Sort = "email"
-    page: int = 1
-    per: int = 25
-
-
-_ORDERS: dict[str, InstrumentedAttribute[Any]] = {
-    "email": Mailbox.email,
-    "quota": Mailbox.quota_mb,
-    "changed": Mailbox.updated_at,
-}
-
-
-def mailboxes(caller: Caller, search: MailboxSearch) -> Page[Mailbox]:
-    """The project's mailboxes that match, without those of domains whose e-mail is off."""
-    domains = select(Domain.id).where(Domain.project_id == caller.project_id, Domain.email_enabled)
-    if search.domain:
-        domains = domains.where(Domain.name == search.domain)
-    conditions = [Mailbox.domain_id.in_(domains), *_state(search.state)]
-    if search.q:
-        conditions.append(Mailbox.email.contains(search.q.lower(), autoescape=True))
-    total = db.session.scalar(select(func.count()).select_from(Mailbox).where(*conditions)) or 0
-    number = min(search.page, max(1, -(-total // search.per)))
-    column = _ORDERS[search.sort.removeprefix("-")]
-    order = column.desc() if search.sort.startswith("-") else column.asc()
-    rows = db.session.scalars(
-        select(Mailbox)
-        .where(*conditions)
-        .order_by(order, Mailbox.email)
-        .limit(search.per)
-        .offset((number - 1) * search.per)
-    ).all()
-    return Page(rows, total, number, search.per)
-
-
-def just_removed(caller: Caller, count: int) -> list[str]:
-    """The addresses the caller removed last, so many of them, as far as they still are removed."""
-    last = (
-        select(AuditEntry.object)
-        .where(
-            AuditEntry.actor == caller.actor,
-            AuditEntry.project_id == caller.project_id,
-            AuditEntry.action == "remove-user",
-        )
-        .order_by(AuditEntry.id.desc())
-        .limit(count)
-    )
-    return list(
-        db.session.scalars(
-            select(Mailbox.email)
-            .join(Domain)
-            .where(
-                Mailbox.email.in_(last),
-                Mailbox.purge_at.is_not(None),
-                Domain.project_id == caller.project_id,
-            )
-            .order_by(Mailbox.email)
-        )
-    )
-
-
-def _state(state: MailboxState) -> list[ColumnElement[bool]]:
-    """A mailbox is off while it may not sign in or may not receive."""
-    if state == "removed":
-        return [Mailbox.purge_at.is_not(None)]
-    if state == "active":
-        return [Mailbox.purge_at.is_(None), Mailbox.can_login & Mailbox.can_receive]
-    if state == "off":
-        return [Mailbox.purge_at.is_(None), ~(Mailbox.can_login & Mailbox.can_receive)]
-    return [Mailbox.purge_at.is_(None)]
 
 
 @dataclass(frozen=True)
@@ -155,18 +74,6 @@ def domain(caller: Caller, name: str) -> DomainRow:
     if not rows:
         raise NotFound("DOMAIN_NOT_FOUND", f"{name} is not linked to this project.", field="domain")
     return rows[0]
-
-
-def first_mailboxes(caller: Caller, domain: Domain, count: int) -> Sequence[Mailbox]:
-    """The first mailboxes of a domain of the caller's project, without the removed ones."""
-    return db.session.scalars(
-        select(Mailbox)
-        .where(Mailbox.domain_id == domain.id, Domain.project_id == caller.project_id)
-        .where(Mailbox.purge_at.is_(None))
-        .join(Domain)
-        .order_by(Mailbox.email)
-        .limit(count)
-    ).all()
 
 
 def mail_nodes(caller: Caller) -> Sequence[Node]:  # noqa: ARG001 - names in the DNS are no secret
@@ -210,6 +117,8 @@ class Overview:
     active: int
     removed: int
     off: int
+    nearly_full: int
+    full: int
     quota_mb: int
     synced_nodes: int
     reachable_nodes: int
@@ -246,17 +155,19 @@ def overview(caller: Caller) -> Overview:
             reachable.scalar_subquery(),
         ).where(linked)
     ).one()
-    active, gone, off, quota = db.session.execute(
+    active, gone, off, nearly_full, full, quota = db.session.execute(
         select(
             func.count().filter(~removed),
             func.count().filter(removed),
             func.count().filter(is_off),
+            func.count().filter(~removed, Mailbox.percent_used.between(NEARLY_FULL, FULL - 1)),
+            func.count().filter(~removed, Mailbox.percent_used >= FULL),
             func.coalesce(func.sum(Mailbox.quota_mb).filter(~removed), 0),
         )
         .select_from(Mailbox)
         .where(Mailbox.domain_id.in_(select(Domain.id).where(linked, Domain.email_enabled)))
     ).one()
-    return Overview(total, enabled, active, gone, off, int(quota), *nodes)
+    return Overview(total, enabled, active, gone, off, nearly_full, full, int(quota), *nodes)
 
 
 def sync(caller: Caller, revision: int) -> Sync:  # noqa: ARG001 - how far is no secret

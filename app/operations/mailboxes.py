@@ -23,7 +23,7 @@ from ..fields import (
     QuotaMb,
     to_cursor,
 )
-from ..models import Domain, Mailbox, PurgeOrder
+from ..models import Domain, Mailbox, MailboxUsage, PurgeOrder
 from ..passwords import NewPassword
 from .answers import RemovedUserAnswer, UserAnswer, UsersAnswer
 from .operation import operation
@@ -183,6 +183,9 @@ def update_user(
         if value is not None and value != getattr(mailbox, name):
             setattr(mailbox, name, value)
             mailbox.updated_at = clock.now()
+    usage = db.session.get(MailboxUsage, mailbox.id) if quota_mb else None
+    if usage and usage.bytes is not None:
+        mailbox.percent_used = usage.bytes * 100 // (mailbox.quota_mb * 2**20)
     return Changed(mailbox)
 
 

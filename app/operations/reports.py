@@ -133,6 +133,7 @@ def take(node_id: int, report: Report, *, has_drifted: bool | None) -> None:
             node.has_drifted = has_drifted
     now = clock.now()
     _write(_USAGE, [{**one.model_dump(), "at": now} for one in report.usage])
+    _write(_PERCENT_USED, [one.model_dump(include={"id", "bytes"}) for one in report.usage])
     _write(_LAST_LOGIN, [one.model_dump() for one in report.last_login])
 
 
@@ -162,6 +163,12 @@ _USAGE = text(
     "SELECT id, CAST(:bytes AS BIGINT), CAST(:messages AS BIGINT), CAST(:at AS VARCHAR(20)) "
     "FROM mailboxes WHERE id = :id ON CONFLICT (mailbox_id) DO UPDATE SET "
     "bytes = excluded.bytes, messages = excluded.messages, used_at = excluded.used_at"
+)
+_PERCENT_USED = text(
+    "UPDATE mailboxes "
+    "SET percent_used = CAST(:bytes AS BIGINT) * 100 / (CAST(quota_mb AS BIGINT) * 1048576) "
+    "WHERE id = :id AND COALESCE(percent_used, -1) "
+    "<> CAST(:bytes AS BIGINT) * 100 / (CAST(quota_mb AS BIGINT) * 1048576)"
 )
 _LAST_LOGIN = text(
     "INSERT INTO mailbox_usage (mailbox_id, last_login_at) "

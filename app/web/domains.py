@@ -8,7 +8,7 @@ from ..addresses import domain_in_unicode, parse_domain
 from ..dns.records import expected_records
 from ..errors import Invalid, NotFound, OperationError
 from ..extensions import settings
-from ..operations import OPERATIONS, browse
+from ..operations import OPERATIONS, browse, mailbox_search
 from ..operations.browse import DomainRow
 from .access import access
 from .pages import go, my_project, render
@@ -36,7 +36,7 @@ def show(name: str) -> Response:
         "domains/show.html",
         row=row,
         domain=domain,
-        mailboxes=browse.first_mailboxes(caller, domain, MAX_MAILBOXES),
+        mailboxes=mailbox_search.first_mailboxes(caller, domain, MAX_MAILBOXES),
         records=expected_records(domain.name, mail_host, browse.mail_nodes(caller)),
     )
 

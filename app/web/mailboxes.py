@@ -10,8 +10,8 @@ from ..addresses import parse_address
 from ..errors import Forbidden, Invalid, NoLongerYours, NotFound, OperationError
 from ..extensions import settings
 from ..models import Mailbox
-from ..operations import OPERATIONS, browse
-from ..operations.browse import MailboxSearch, MailboxState, Sort
+from ..operations import OPERATIONS, browse, mailbox_search
+from ..operations.mailbox_search import MailboxSearch, MailboxState, Sort
 from ..passwords import generate
 from .access import access
 from .forms import ConfirmForm, MailboxForm, MailboxSettingsForm, PasswordForm
@@ -34,11 +34,11 @@ def index() -> Response:
     return render(
         "mailboxes/index.html",
         part="mailboxes/_list.html",
-        page=browse.mailboxes(my_project(), search),
+        page=mailbox_search.mailboxes(my_project(), search),
         search=search,
         address=lambda **changes: address_of("mailboxes.index", search, **changes),
         domains=browse.mail_domains(my_project()),
-        removed=browse.just_removed(my_project(), undo) if undo else [],
+        removed=mailbox_search.just_removed(my_project(), undo) if undo else [],
     )
 
 
@@ -247,6 +247,7 @@ def _page(
         "mailboxes/show.html",
         status=status,
         mailbox=mailbox,
+        usage=mailbox_search.usage(my_project(), mailbox),
         sync=browse.sync(my_project(), mailbox.revision),
         settings_form=settings_form or _settings_of(mailbox),
         password_form=password_form or PasswordForm(formdata=None, data={"password": generate()}),
