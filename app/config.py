@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -53,6 +54,8 @@ class Settings:
     # Where notices are sent from: smtp://USER:PASSWORD@HOST:PORT, and the sender's address.
     smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
+    # Where programs are told of nodes in trouble: https://…, or http://… on this machine.
+    alert_webhook: str = field(default="", repr=False)
     # Wrong credentials accepted a minute from one address before it has to wait; 0 for no limit.
     rate_wrong_credentials: int = 60
     # Attempts to sign in accepted an hour for one account before it has to wait; 0 for no limit.
@@ -169,6 +172,24 @@ def _smtp_url(name: str, text: str) -> str:
     return text
 
 
+def _webhook(name: str, text: str) -> str:
+    parts = _parts(text)
+    is_safe = parts and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    )
+    if not is_safe or "@" in text or "#" in text or not text.isascii():
+        raise WrongSetting(f"{name} takes https://HOST/PATH, or http://127.0.0.1:PORT/PATH.")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to this host stays on this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _sender(name: str, text: str) -> str:
     local_part, _, domain = text.rpartition("@")
     if not local_part or not domain or " " in text or not _is_one_line(text):
@@ -204,6 +225,7 @@ _READERS: dict[str, Reader] = {
     "mail_host": _host_name,
     "smtp_url": _smtp_url,
     "mail_from": _sender,
+    "alert_webhook": _webhook,
     "rate_wrong_credentials": _whole(0, 1_000_000),
     "rate_sign_ins": _whole(0, 1_000_000),
     "rate_writes": _whole(0, 1_000_000),

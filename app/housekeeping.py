@@ -1,4 +1,6 @@
-"""What a running panel does by itself, once an hour; several processes at it do no harm."""
+"""What a running panel does by itself: it tells of nodes every minute, and tidies up every hour.
+
+Several processes at it do no harm."""
 
 from __future__ import annotations
 
@@ -6,9 +8,11 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 
 from flask import Flask
 
+from .alerts import send_what_is_new
 from .caller import Caller
 from .errors import OperationError
 from .export import forget_what_went
@@ -17,12 +21,14 @@ from .throttle import forget_full_buckets
 
 log = logging.getLogger(__name__)
 
-HOUR = 3600.0
+MINUTE, HOUR = 60.0, 3600.0
+# Nodes that could not reach a panel while it was down are no news: they return within a minute.
+PATIENCE = 150.0
 
 
 def start(app: Flask) -> None:
     """Tidy up in the background for as long as this process lives."""
-    threading.Thread(target=_hourly, args=(app,), name="housekeeping", daemon=True).start()
+    threading.Thread(target=_keep_house, args=(app,), name="housekeeping", daemon=True).start()
 
 
 def tidy_up() -> None:
@@ -33,13 +39,26 @@ def tidy_up() -> None:
     forget_what_went()
 
 
-def _hourly(app: Flask) -> None:
+def _keep_house(app: Flask) -> None:
+    due = time.monotonic() + _about(HOUR)
+    time.sleep(PATIENCE)
     while True:
-        time.sleep(random.uniform(0.5, 1.0) * HOUR)  # noqa: S311 - only to spread the processes
-        try:
-            with app.app_context():
-                tidy_up()
-        except OperationError as error:
-            log.warning("could not tidy up: %s", error)
-        except Exception:
-            log.exception("could not tidy up")
+        _do(app, "tell of nodes", send_what_is_new)
+        if time.monotonic() >= due:
+            _do(app, "tidy up", tidy_up)
+            due = time.monotonic() + _about(HOUR)
+        time.sleep(_about(MINUTE))
+
+
+def _about(seconds: float) -> float:
+    return random.uniform(0.5, 1.0) * seconds  # noqa: S311 - only to spread the processes
+
+
+def _do(app: Flask, name: str, work: Callable[[], None]) -> None:
+    try:
+        with app.app_context():
+            work()
+    except OperationError as error:
+        log.warning("could not %s: %s", name, error)
+    except Exception:
+        log.exception("could not %s", name)

@@ -30,6 +30,7 @@ DEFAULTS: dict[str, object] = {
     "mail_host": "",
     "smtp_url": "",
     "mail_from": "",
+    "alert_webhook": "",
     "rate_wrong_credentials": 60,
     "rate_sign_ins": 20,
     "rate_writes": 600,
@@ -65,6 +66,12 @@ RIGHT: dict[str, list[tuple[str, object]]] = {
         ("smtps://u:p@mail.example.nl:465", "smtps://u:p@mail.example.nl:465"),
     ],
     "mail_from": [("panel@example.nl", "panel@example.nl")],
+    "alert_webhook": [
+        ("https://hooks.example.nl/x?y=z", "https://hooks.example.nl/x?y=z"),
+        ("http://127.0.0.1:5678/webhook", "http://127.0.0.1:5678/webhook"),
+        ("http://[::1]/", "http://[::1]/"),
+        ("http://localhost", "http://localhost"),
+    ],
     "rate_wrong_credentials": [("0", 0), ("1000000", 1000000)],
     "rate_sign_ins": [("0", 0), ("1000000", 1000000)],
     "rate_writes": [("0", 0), ("1000000", 1000000)],
@@ -99,6 +106,9 @@ WRONG: dict[str, list[str]] = {
     "smtp_url": ["x", "smtp:", "smtp://", "http://h", "smtp://h:x", "smtp://[::1", "smtp://h:70000",
                  "smtp://a b", "smtp://h\n"],
     "mail_from": ["x", "@", "a@", "@b", "a b@c", "a@b\n", " a@b"],
+    "alert_webhook": ["x", "https://", "http://hooks.example.nl/", "http://127.0.0.1.nl/",
+                      "ftp://127.0.0.1/", "https://u:p@h/", "https://h/#x", "https://h:x/",
+                      "https://h/ x", "https://h/\n", "https://h/é"],
     "rate_wrong_credentials": [*_NUMBERS, "1000001"],
     "rate_sign_ins": [*_NUMBERS, "1000001"],
     "rate_writes": [*_NUMBERS, "1000001"],
@@ -167,6 +177,7 @@ def test_secrets_do_not_show() -> None:
         secret_key=SECRET,
         database_url=f"postgresql://u:{SECRET}@h",
         smtp_url=f"smtp://u:{SECRET}@h",
+        alert_webhook=f"https://h/{SECRET}",
     )
     assert SECRET not in repr(settings)
 

@@ -69,7 +69,9 @@ MAY_IMPORT: dict[str, set[str]] = {
                "sqlalchemy"},
     "checks": {"config", "errors", "extensions", "database", "models", "schema", "export", "clock",
                "sqlalchemy"},
-    "housekeeping": {"caller", "errors", "operations", "export", "throttle", "database",
+    # Telling people and programs of nodes: it sends, and operations say what is new.
+    "alerts": {"config", "extensions", "operations"},
+    "housekeeping": {"alerts", "caller", "errors", "operations", "export", "throttle", "database",
                      "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
     "server": {"app", "config", "housekeeping", "errors", "schema", "gunicorn"},

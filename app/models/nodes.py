@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, false
+from sqlalchemy import JSON, BigInteger, ColumnElement, ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import clock
 from ..extensions import Base
 from .columns import Digest, Id, Moment, Name, Text, Word
 
-State = Literal["waiting", "up", "late", "down", "paused"]
+State = Literal["waiting", "up", "late", "down", "paused", "lost"]
 Flag = Literal["drift", "trouble"]
 # Late is later than the longest wait (55 s) and the longest pause between two (60 s) take.
 LATE_SECONDS, DOWN_SECONDS = 120, 600
@@ -30,6 +30,7 @@ class Node(Base):
     host: Mapped[Name | None]  # its public name, for MX
     mx_priority: Mapped[int | None]
     is_paused: Mapped[bool] = mapped_column(default=False)
+    lost_at: Mapped[Moment | None]  # when it was known to be in somebody else's hands
     last_sync_at: Mapped[Moment | None]
     applied_epoch: Mapped[Word | None]
     applied_revision: Mapped[int | None]
@@ -47,6 +48,10 @@ class Node(Base):
     # Whether what it holds is another state than the panel's at the same revision.
     has_drifted: Mapped[bool] = mapped_column(default=False, server_default=false())
 
+    # What was told of it by mail or webhook, as words, and when something was told last.
+    alerted_state: Mapped[Word | None]
+    alerted_at: Mapped[Moment | None]
+
     @property
     def flags(self) -> list[Flag]:
         """What an admin has to look at, whatever the state is."""
@@ -60,6 +65,8 @@ class Node(Base):
     @property
     def state(self) -> State:
         """How it is doing, judged by when it last asked."""
+        if self.lost_at:
+            return "lost"
         if self.is_paused:
             return "paused"
         if self.last_sync_at is None:
@@ -68,6 +75,11 @@ class Node(Base):
         if silent < LATE_SECONDS:
             return "up"
         return "late" if silent < DOWN_SECONDS else "down"
+
+
+def is_awaited() -> ColumnElement[bool]:
+    """Whether changes wait for a node: not for one that is paused or lost."""
+    return ~Node.is_paused & Node.lost_at.is_(None)
 
 
 class SyncKey(Base):

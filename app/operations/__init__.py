@@ -10,6 +10,7 @@ every description. Bodies say what changes; they never commit and never call eac
 
 from . import (
     access,
+    alerts,
     browse,
     domains,
     fleet,
@@ -30,6 +31,7 @@ __all__ = [
     "OPERATIONS",
     "Operation",
     "access",
+    "alerts",
     "browse",
     "domains",
     "fleet",

@@ -61,13 +61,18 @@ def mailboxes(caller: Caller, search: MailboxSearch) -> Page[MailboxRow]:
     number = min(search.page, max(1, -(-total // search.per)))
     column = _ORDERS[search.sort.removeprefix("-")]
     order = column.desc() if search.sort.startswith("-") else column.asc()
-    rows = db.session.execute(
-        select(Mailbox, MailboxUsage)
-        .outerjoin(MailboxUsage, MailboxUsage.mailbox_id == Mailbox.id)
+    chosen = (
+        select(Mailbox.id)
         .where(*conditions)
         .order_by(order, Mailbox.email)
         .limit(search.per)
         .offset((number - 1) * search.per)
+    )
+    rows = db.session.execute(
+        select(Mailbox, MailboxUsage)
+        .outerjoin(MailboxUsage, MailboxUsage.mailbox_id == Mailbox.id)
+        .where(Mailbox.id.in_(chosen.scalar_subquery()))
+        .order_by(order, Mailbox.email)
     ).all()
     return Page([MailboxRow(*row) for row in rows], total, number, search.per)
 

@@ -1,0 +1,271 @@
+"""Alerts about nodes: to a real mail server and a real web server on this machine, once each."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socketserver
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from email import message_from_string
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app import clock
+from app.alerts import send_what_is_new
+from app.caller import command_line
+from app.config import Settings
+from app.extensions import db
+from app.models import Node
+from app.operations import OPERATIONS
+from tests.conftest import ON_BOTH, Cast
+
+ADMINS = ["one@people.example", "two@people.example"]
+LONG_AGO = {"last_sync_at": "2026-01-02T03:04:05Z"}
+
+
+@pytest.fixture(params=ON_BOTH)
+def database(request: pytest.FixtureRequest) -> str:
+    """SQLite, then PostgreSQL."""
+    return str(request.param)
+
+
+@dataclass
+class Outside:
+    """What arrived outside: mails with their recipients, and what was posted."""
+
+    mails: list[tuple[list[str], str]] = field(default_factory=list)
+    posts: list[dict[str, Any]] = field(default_factory=list)
+    status: int = 204
+    smtp: int = 0
+    http: int = 0
+
+    @property
+    def events(self) -> list[str]:
+        """What was told by webhook, in order."""
+        return [f"{post['node']} {post['event']}" for post in self.posts]
+
+    @property
+    def subjects(self) -> list[str]:
+        """The subjects of the mails, in order."""
+        return [str(message_from_string(text)["Subject"]) for _, text in self.mails]
+
+
+@contextmanager
+def _mail_server(outside: Outside) -> Iterator[None]:
+    class Session(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 sink ESMTP\r\n")
+            to: list[str] = []
+            while line := self.rfile.readline().decode().strip():
+                verb = line.upper()
+                if verb.startswith("RCPT TO:"):
+                    to.append(line.partition("<")[2].partition(">")[0])
+                if verb == "DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    lines = iter(lambda: self.rfile.readline().decode(), ".\r\n")
+                    outside.mails.append((to, "".join(lines)))
+                self.wfile.write(b"221 bye\r\n" if verb == "QUIT" else b"250 fine\r\n")
+
+    with _serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session)) as port:
+        outside.smtp = port
+        yield
+
+
+@contextmanager
+def _web_server(outside: Outside) -> Iterator[None]:
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            outside.posts.append({**body, "path": self.path})
+            self.send_response(outside.status)
+            self.send_header("Location", f"http://127.0.0.1:{outside.http}/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with _serving(ThreadingHTTPServer(("127.0.0.1", 0), Hook)) as port:
+        outside.http = port
+        yield
+
+
+@contextmanager
+def _serving(server: socketserver.TCPServer) -> Iterator[int]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    with server:
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def outside() -> Iterator[Outside]:
+    """A mail server and a web server that take everything."""
+    made = Outside()
+    with _mail_server(made), _web_server(made):
+        yield made
+
+
+@pytest.fixture
+def settings(settings: Settings, outside: Outside) -> Settings:
+    """A panel that tells them."""
+    return replace(
+        settings,
+        smtp_url=f"smtp://127.0.0.1:{outside.smtp}",
+        mail_from="panel@mailcote.example",
+        alert_webhook=f"http://127.0.0.1:{outside.http}/hook?key=7",
+    )
+
+
+@pytest.fixture
+def core(core: Cast) -> Cast:
+    """The cast with two admins, one that may not sign in any more, and a customer."""
+    run, operator = OPERATIONS, command_line()
+    for email in (*ADMINS, "gone@people.example"):
+        run["add-person"](operator, email=email, password="an admin's battery", is_admin=True)
+    run["update-person"](operator, email="gone@people.example", is_disabled=True)
+    run["add-person"](operator, email="alice@people.example", projects=[1])
+    return core
+
+
+def let(**values: object) -> None:
+    """Let the nodes be like that, and a minute pass."""
+    db.session.execute(db.update(Node).values(**values))
+    db.session.commit()
+    send_what_is_new()
+
+
+def test_it_works(core: Cast, outside: Outside) -> None:
+    let(last_sync_at=clock.now())
+    assert (outside.mails, outside.posts) == ([], [])
+    let(**LONG_AGO)
+    [(recipients, text)] = outside.mails
+    assert recipients == ADMINS
+    message = message_from_string(text)
+    assert message["Subject"] == "[Mailcote] mpi01 is down"
+    assert message["To"] == ", ".join(ADMINS)
+    assert message["From"] == "panel@mailcote.example"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert "http://127.0.0.1:8000/admin/nodes/mpi01" in str(message.get_payload())
+    [post] = outside.posts
+    assert post.keys() == {"event", "node", "state", "at", "path"}
+    assert (post["event"], post["node"], post["state"]) == ("down", "mpi01", "down")
+    assert post["path"] == "/hook?key=7"
+
+
+def test_each_event_is_told_once(core: Cast, outside: Outside) -> None:
+    for _twice in range(2):
+        let(**LONG_AGO)
+    for _twice in range(2):
+        let(last_sync_at=clock.now())
+    let(last_sync_at=clock.from_now(seconds=-300))
+    let(has_drifted=True)
+    let(error="the disk is full")
+    assert outside.events == ["mpi01 down", "mpi01 back", "mpi01 drift", "mpi01 trouble"]
+    assert [subject.removeprefix("[Mailcote] mpi01 ") for subject in outside.subjects] == [
+        "is down",
+        "is back",
+        "has drifted",
+        "reports trouble",
+    ]
+    assert "the disk is full" not in str(outside.mails), "a node's words are for its page"
+
+
+def test_trouble_that_comes_and_goes_is_told_once_an_hour(core: Cast, outside: Outside) -> None:
+    for error in ("x", None, "x", None):
+        let(error=error)
+    assert outside.events == ["mpi01 trouble"]
+    let(alerted_at=clock.from_now(seconds=-3601))
+    let(error="x")
+    assert outside.events == ["mpi01 trouble"] * 2
+
+
+def test_many_at_once_are_one_mail(core: Cast, outside: Outside) -> None:
+    for number in range(2, 6):
+        OPERATIONS["add-node"](command_line(), name=f"mpi0{number}")
+    let(**LONG_AGO)
+    assert outside.subjects == ["[Mailcote] News of 5 nodes"]
+    assert len(outside.posts) == 5
+
+
+def test_a_node_that_waits_or_is_paused_is_no_news(core: Cast, outside: Outside) -> None:
+    let(last_sync_at=None)
+    let(is_paused=True, **LONG_AGO)
+    assert outside.posts == []
+    let(is_paused=False)
+    let(is_paused=True)
+    assert outside.events == ["mpi01 down"]
+
+
+def test_of_several_processes_one_sends(core: Cast, app: Flask, outside: Outside) -> None:
+    db.session.execute(db.update(Node).values(**LONG_AGO))
+    db.session.commit()
+    together = threading.Barrier(4)
+
+    def look() -> None:
+        with app.app_context():
+            together.wait()
+            send_what_is_new()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(look) for _ in range(4)]:
+            done.result()
+    assert (len(outside.mails), len(outside.posts)) == (1, 1)
+
+
+def test_who_cannot_be_reached_does_not_keep_the_other_from_it(
+    core: Cast, app: Flask, outside: Outside, caplog: pytest.LogCaptureFixture
+) -> None:
+    present = app.extensions["mailcote"]
+    with caplog.at_level(logging.WARNING):
+        app.extensions["mailcote"] = replace(present, smtp_url="smtp://user:a-secret@127.0.0.1:1")
+        let(**LONG_AGO)
+        app.extensions["mailcote"] = replace(present, alert_webhook="http://127.0.0.1:1/a-secret")
+        let(last_sync_at=clock.now())
+    app.extensions["mailcote"] = present
+    assert outside.events == ["mpi01 down"]
+    assert outside.subjects == ["[Mailcote] mpi01 is back"]
+    assert "by mail" in caplog.text
+    assert "by webhook" in caplog.text
+    assert "a-secret" not in caplog.text
+
+
+def test_a_webhook_that_points_elsewhere_is_not_followed(core: Cast, outside: Outside) -> None:
+    outside.status = 307
+    let(**LONG_AGO)
+    assert [post["path"] for post in outside.posts] == ["/hook?key=7"]
+
+
+def test_a_password_goes_over_no_open_line(
+    core: Cast, app: Flask, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = app.extensions["mailcote"]
+    monkeypatch.setattr("app.alerts.is_loopback", lambda _host: False)
+    url = f"smtp://user:secret@127.0.0.1:{outside.smtp}"
+    app.extensions["mailcote"] = replace(present, smtp_url=url)
+    let(**LONG_AGO)
+    app.extensions["mailcote"] = present
+    assert outside.mails == []
+    assert len(outside.posts) == 1
+
+
+def test_without_settings_nothing_is_sent_or_taken_for_told(
+    core: Cast, app: Flask, outside: Outside
+) -> None:
+    present = app.extensions["mailcote"]
+    app.extensions["mailcote"] = replace(present, smtp_url="", alert_webhook="")
+    let(**LONG_AGO)
+    app.extensions["mailcote"] = present
+    assert (outside.mails, outside.posts) == ([], [])
+    send_what_is_new()
+    assert outside.events == ["mpi01 down"]
