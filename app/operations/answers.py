@@ -88,10 +88,10 @@ class NodeFields(TypedDict):
     host: Annotated[str | None, _told("Its public host name, null when it has none.")]
     mx_priority: Annotated[int | None, _told("Its priority in MX records, null when it has none.")]
     state: Annotated[
-        Literal["waiting", "up", "late", "down", "paused"],
+        Literal["waiting", "up", "late", "down", "paused", "lost"],
         _told(
             "waiting: never synced; up: seen less than 2 minutes ago; late: less than 10; down: "
-            "longer ago; paused: by an admin."
+            "longer ago; paused: by an admin; lost: or stolen, its keys revoked."
         ),
     ]
     last_sync_at: Annotated[

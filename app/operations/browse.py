@@ -23,7 +23,7 @@ from ..models import (
     Token,
 )
 from ..models.mail import FULL, NEARLY_FULL
-from ..models.nodes import DOWN_SECONDS
+from ..models.nodes import DOWN_SECONDS, is_awaited
 from .results import Sync, slowest, sync_of
 
 Row = TypeVar("Row")
@@ -146,7 +146,7 @@ def overview(caller: Caller) -> Overview:
     is_off = Mailbox.purge_at.is_(None) & ~(Mailbox.can_login & Mailbox.can_receive)
     heard = clock.from_now(seconds=-DOWN_SECONDS)
     synced = select(func.count()).select_from(Node).where(Node.last_sync_at.is_not(None))
-    reachable = synced.where(Node.last_sync_at > heard, ~Node.is_paused)
+    reachable = synced.where(Node.last_sync_at > heard, is_awaited())
     total, enabled, *nodes = db.session.execute(
         select(
             func.count(),

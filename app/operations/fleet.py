@@ -5,18 +5,19 @@ These change nothing and are not offered to programs; nobody but an admin reache
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 
 from ..caller import Caller
 from ..errors import NotFound
 from ..extensions import db
 from ..fields import NODE_NAME
-from ..models import Feed, Node, NodeRequest, SyncKey
+from ..models import Domain, Feed, Mailbox, Node, NodeRequest, Project, SyncKey
 from ..models.nodes import REQUESTS_KEPT
-from .oversight import refuse_all_but_admins
+from .browse import Page
+from .oversight import EXPORT_CHUNK, refuse_all_but_admins
 
 LOW_DISK_MB = 1024  # a full disk refuses mail; with this much left there is time to do something
 
@@ -57,14 +58,20 @@ def nodes(caller: Caller) -> list[NodeRow]:
     ]
 
 
-def node(caller: Caller, name: str) -> NodeRow:
-    """One node with its keys and its last requests. Raises NotFound."""
+def one(caller: Caller, name: str) -> Node:
+    """One node. Raises NotFound."""
     refuse_all_but_admins(caller)
     # A name that none can have is not looked for: PostgreSQL refuses even to compare some texts.
     is_name = NODE_NAME.fullmatch(name)
     found = db.session.scalar(select(Node).where(Node.name == name)) if is_name else None
     if found is None:
         raise NotFound("NODE_NOT_FOUND", "There is no such node.")
+    return found
+
+
+def node(caller: Caller, name: str) -> NodeRow:
+    """One node with its keys and its last requests. Raises NotFound."""
+    found = one(caller, name)
     feed = db.session.scalars(select(Feed)).one()
     keys = db.session.scalars(
         select(SyncKey).where(SyncKey.node_id == found.id).order_by(SyncKey.id.desc())
@@ -76,6 +83,54 @@ def node(caller: Caller, name: str) -> NodeRow:
         .limit(REQUESTS_KEPT)
     ).all()
     return NodeRow(found, _behind(found, feed), keys, requests)
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """A live mailbox whose password hash a lost node held, and whose it is."""
+
+    email: str
+    project: str
+    project_id: int
+    created_at: str
+    updated_at: str
+
+
+def exposed(caller: Caller, node: Node, number: int, per: int = 50) -> Page[Exposed]:
+    """One page of the live mailboxes whose hashes a lost node held, by address."""
+    refuse_all_but_admins(caller)
+    query = _held_by(node)
+    total = db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    number = min(number, max(1, -(-total // per)))
+    rows = db.session.execute(
+        query.order_by(Mailbox.email).limit(per).offset((number - 1) * per)
+    ).all()
+    return Page([Exposed(*row) for row in rows], total, number, per)
+
+
+def all_exposed(caller: Caller, node: Node) -> Iterator[Exposed]:
+    """All of them, by address, read as they are used."""
+    refuse_all_but_admins(caller)
+    return _in_chunks(_held_by(node).order_by(Mailbox.email).limit(EXPORT_CHUNK))
+
+
+def _in_chunks(query: Select[str, str, int, str, str]) -> Iterator[Exposed]:
+    rows = db.session.execute(query).all()
+    while rows:
+        yield from (Exposed(*row) for row in rows)
+        rows = db.session.execute(query.where(Mailbox.email > rows[-1].email)).all()
+
+
+def _held_by(node: Node) -> Select[str, str, int, str, str]:
+    """Every node gets every mailbox, but one that never asked got none, nor any after its loss."""
+    had_any = node.last_sync_at is not None
+    return (
+        select(Mailbox.email, Project.name, Project.id, Mailbox.created_at, Mailbox.updated_at)
+        .join(Domain, Domain.id == Mailbox.domain_id)
+        .join(Project, Project.id == Domain.project_id)
+        .where(Domain.email_enabled, Mailbox.purge_at.is_(None))
+        .where(Mailbox.created_at <= (node.lost_at if had_any and node.lost_at else ""))
+    )
 
 
 def _behind(node: Node, feed: Feed) -> int | None:

@@ -20,7 +20,8 @@ def list_nodes(caller: Caller) -> Nodes:  # noqa: ARG001
     """List all mail nodes with their state and when each last fetched the users.
 
     For admins. Changes nothing. A node is `up` when it was seen in the last 2 minutes, `late` in
-    the last 10, then `down`; `waiting` until its first sync.
+    the last 10, then `down`; `waiting` until its first sync; `paused` or `lost` when an admin says
+    so.
     """
     rows = db.session.scalars(db.select(Node).order_by(Node.name))
     return Nodes([OneNode(node) for node in rows])
@@ -66,6 +67,13 @@ def rotate_node_key(
     one that is older still ends at once.
     """
     node = _node(name)
+    if node.lost_at:
+        raise Conflict(
+            "NODE_LOST",
+            f"{name} was lost: nothing that may still be on it gets a key.",
+            field="name",
+            recovery="Set the machine up anew and add it again: remove-node, then add-node.",
+        )
     keys = db.session.scalars(
         db.select(SyncKey).where(SyncKey.node_id == node.id).order_by(SyncKey.id.desc())
     ).all()
@@ -95,6 +103,22 @@ def resume_node(caller: Caller, *, name: NodeName) -> OneNode:  # noqa: ARG001
     """
     node = _node(name)
     node.is_paused = False
+    return OneNode(node)
+
+
+@operation(who="admin", answers=NodeAnswer, title="Say that a mail node was lost", destroys=True)
+def lose_node(caller: Caller, *, name: NodeName) -> OneNode:  # noqa: ARG001
+    """Say that a node was lost or stolen: all its keys stop working at once.
+
+    For admins. It stays listed as `lost`, no change waits for it, and it cannot get a key again:
+    this cannot be undone. It held the password hash of every live mailbox; their passwords have to
+    be renewed. Doing it again changes nothing.
+    """
+    node = _node(name)
+    node.lost_at = node.lost_at or clock.now()
+    db.session.execute(db.delete(SyncKey).where(SyncKey.node_id == node.id))
+    db.session.flush()
+    finish_purges()
     return OneNode(node)
 
 

@@ -184,7 +184,9 @@ def epoch_is_settled() -> bool:
     epoch = db.session.scalars(db.select(Feed.epoch)).one()
     held = set(
         db.session.scalars(
-            db.select(Node.applied_epoch).where(Node.applied_epoch.is_not(None)).distinct()
+            db.select(Node.applied_epoch)
+            .where(Node.applied_epoch.is_not(None), Node.lost_at.is_(None))
+            .distinct()
         )
     )
     return held == {epoch}

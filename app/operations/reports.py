@@ -201,7 +201,7 @@ def acknowledge_purge(
     node = db.session.scalar(db.select(Node).where(Node.name == name).with_for_update())
     if node is None:
         raise NotFound("NODE_NOT_FOUND", f"There is no node {name}.", field="name")
-    others = set(db.session.scalars(db.select(Node.id))) - {node.id}
+    others = _holders() - {node.id}
     for order in _orders(mailboxes):
         acks = set(
             db.session.scalars(
@@ -214,9 +214,14 @@ def acknowledge_purge(
             db.session.add(PurgeAck(mailbox_id=order.mailbox_id, node_id=node.id))
 
 
+def _holders() -> set[int]:
+    """The nodes that have to remove mail; a lost one will not."""
+    return set(db.session.scalars(db.select(Node.id).where(Node.lost_at.is_(None))))
+
+
 def finish_purges() -> None:
     """Let go of the orders that all nodes have carried out; one that had not may be gone."""
-    nodes = set(db.session.scalars(db.select(Node.id)))
+    nodes = _holders()
     acks: dict[str, set[int]] = {}
     for mailbox_id, node_id in db.session.execute(db.select(PurgeAck.mailbox_id, PurgeAck.node_id)):
         acks.setdefault(mailbox_id, set()).add(node_id)

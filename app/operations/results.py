@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..addresses import domain_in_unicode
 from ..models import Domain, Feed, Mailbox, Node
+from ..models.nodes import is_awaited
 from .answers import (
     DomainAnswer,
     DomainFields,
@@ -244,11 +245,11 @@ _HAS_APPLIED = _FOLLOWS & (Node.applied_revision >= bindparam("revision"))
 _NODES = (
     select(func.count(), func.sum(case((_HAS_APPLIED, 1), else_=0)))
     .select_from(Node)
-    .where(~Node.is_paused)
+    .where(is_awaited())
 )
 _SLOWEST = (
     select(Node)
-    .where(~Node.is_paused, ~_HAS_APPLIED)
+    .where(is_awaited(), ~_HAS_APPLIED)
     .order_by(_FOLLOWS, func.coalesce(Node.applied_revision, -1), Node.name)
     .limit(1)
 )
@@ -257,7 +258,7 @@ _SLOWEST = (
 def sync_of(session: Session, revision: int) -> Sync:
     """How many nodes there are, and how many have applied this revision of the present epoch.
 
-    Paused nodes are expected to be away: nobody waits for them.
+    Paused nodes are expected to be away, and lost ones to stay there: nobody waits for them.
     """
     nodes, applied = session.execute(_NODES, {"revision": revision}).one()
     return Sync(revision, nodes, applied or 0)

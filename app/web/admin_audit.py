@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from flask import Blueprint, Response, request
 
-from flask import Blueprint, Response, request, stream_with_context
-
-from ..models import AuditEntry
 from ..operations import oversight
 from ..operations.oversight import AuditSearch
 from .access import access
+from .csv_files import csv_file
 from .pages import me, render
 from .searches import address_of, text_of, whole
 
 bp = Blueprint("admin_audit", __name__, url_prefix="/admin")
 
 COLUMNS = ("at", "actor", "address", "project_id", "action", "object", "given", "revision")
-# A cell that begins with one of these is a formula to a spreadsheet (OWASP, CSV Injection).
-_BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @bp.get("/audit")
@@ -42,10 +36,7 @@ def index() -> Response:
 @access("admin")
 def download() -> Response:
     """All entries that match, as a file."""
-    lines = _lines(oversight.whole_audit(me(), _search()))
-    response = Response(stream_with_context(lines), mimetype="text/csv")
-    response.headers["Content-Disposition"] = 'attachment; filename="mailcote-audit.csv"'
-    return response
+    return csv_file("mailcote-audit.csv", COLUMNS, oversight.whole_audit(me(), _search()))
 
 
 def _search() -> AuditSearch:
@@ -55,20 +46,3 @@ def _search() -> AuditSearch:
         action=text_of(given.get("action", "")),
         page=whole(given.get("page", ""), 1),
     )
-
-
-def _lines(entries: Iterable[AuditEntry]) -> Iterator[str]:
-    yield _line(COLUMNS)
-    for entry in entries:
-        yield _line(_cell(getattr(entry, name)) for name in COLUMNS)
-
-
-def _line(cells: Iterable[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)
-    return buffer.getvalue()
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_BEGINS_FORMULA) else text

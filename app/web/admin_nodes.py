@@ -49,7 +49,7 @@ def show(name: str) -> Response:
 @access("admin")
 def first_sync(name: str) -> Response:
     """Whether a new node has been heard of; asked again until it has."""
-    return render("admin_nodes/_first_sync.html", node=fleet.node(me(), name).node)
+    return render("admin_nodes/_first_sync.html", node=fleet.one(me(), name))
 
 
 @bp.post("/<name>/rotate")
@@ -141,6 +141,6 @@ def _confirm_page(name: str, form: ConfirmNodeForm, status: int = 200) -> Respon
         "admin_nodes/remove.html",
         part="admin_nodes/_remove.html",
         status=status,
-        node=fleet.node(me(), name).node,
+        node=fleet.one(me(), name),
         form=form,
     )

@@ -49,6 +49,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "rotate-node-key": {"name": "mpi01", "overlap_hours": 24},
     "pause-node": {"name": "mpi01"},
     "resume-node": {"name": "mpi01"},
+    "lose-node": {"name": "mpi01"},
     "remove-node": {"name": "mpi01"},
 }
 REQUIRED = {
@@ -65,6 +66,7 @@ REQUIRED = {
     "rotate-node-key": ["name"],
     "pause-node": ["name"],
     "resume-node": ["name"],
+    "lose-node": ["name"],
     "remove-node": ["name"],
 }
 

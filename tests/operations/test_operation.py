@@ -52,6 +52,7 @@ INPUT: dict[str, dict[str, Any]] = {
     "rotate-node-key": {"name": "mpi01"},
     "pause-node": {"name": "mpi01"},
     "resume-node": {"name": "mpi01"},
+    "lose-node": {"name": "mpi01"},
     "remove-node": {"name": "mpi01"},
     "add-project": {"name": "Another company"},
     "add-person": {"email": "someone@example.org", "password": "yet another battery"},

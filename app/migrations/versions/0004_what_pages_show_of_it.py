@@ -1,4 +1,4 @@
-"""How full a mailbox is, which lists sort by and pages warn of; what was told of a node, and its loss."""
+"""How full a mailbox is, for lists and warnings; what was told of a node, and its loss."""
 
 from __future__ import annotations
 
