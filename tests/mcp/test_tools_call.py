@@ -38,6 +38,7 @@ STORY: list[tuple[str, str, dict[str, Any]]] = [
     ("rotate-node-key", "root", {"name": "mpi02", "overlap_hours": 1}),
     ("pause-node", "root", {"name": "mpi02"}),
     ("resume-node", "root", {"name": "mpi02"}),
+    ("lose-node", "root", {"name": "mpi02"}),
     ("remove-node", "root", {"name": "mpi02"}),
 ]
 

@@ -22,6 +22,7 @@ DESTROYING = {
     "update-password",
     "remove-domain",
     "rotate-node-key",
+    "lose-node",
     "remove-node",
 }
 ADDING_UP = {"add-user", "add-domain", "add-node", "rotate-node-key"}
