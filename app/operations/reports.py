@@ -126,11 +126,13 @@ def take(node_id: int, report: Report, *, has_drifted: bool | None) -> None:
     """
     with write_transaction(is_lasting=False) as session:
         node = session.get(Node, node_id)
-        if node is None or _is_overtaken(node, report):
+        if node is None:
             return
-        _note_state(node, report, session.scalars(db.select(Feed)).one())
-        if has_drifted is not None:
-            node.has_drifted = has_drifted
+        if not _is_overtaken(node, report):
+            _note_state(node, report, session.scalars(db.select(Feed)).one())
+            if has_drifted is not None:
+                node.has_drifted = has_drifted
+    # A report that was overtaken on its way says this too, and nodes say it only once.
     now = clock.now()
     _write(_USAGE, [{**one.model_dump(), "at": now} for one in report.usage])
     _write(_PERCENT_USED, [one.model_dump(include={"id", "bytes"}) for one in report.usage])

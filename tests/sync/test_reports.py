@@ -162,6 +162,21 @@ def test_usage_and_last_logins_are_kept(app: Flask, api: Api, node: Node) -> Non
     assert usage(app) == {}
 
 
+def test_what_an_overtaken_report_counts_is_kept(app: Flask, api: Api, node: Node) -> None:
+    """A node asks on while its report is on its way, and tells of each login once."""
+    fill(api, "info")
+    older = node.fetch()
+    key = older["users"][0]["id"]
+    fill(api, "sales")
+    newer = node.ask().headers["ETag"]
+    assert node.ask(If_None_Match=newer).status_code == 304
+    told = {"usage": [{"id": key, "bytes": 5, "messages": 2}],
+            "last_login": [{"id": key, "at": "2026-01-02T03:04:05Z"}]}  # fmt: skip
+    assert send(node, of(older, error="late", **told)).status_code == 204
+    assert usage(app) == {key: (5, 2, "2026-01-02T03:04:05Z")}
+    assert kept(app).error is None
+
+
 def test_a_login_in_the_future_was_now(app: Flask, api: Api, node: Node) -> None:
     fill(api, "info")
     document = node.fetch()
