@@ -706,7 +706,7 @@ class Reply(NamedTuple):
 
 def ask(settings: Settings, held: Held | None, wait: float = 0) -> Reply | None:
     """One GET for what is newer than `held`. None stands for a 304 that was asked for."""
-    query = {"wait": f"{wait:g}"} if wait else {}
+    query = {"wait": f"{round(wait, 3):g}"} if wait else {}  # the panel reads milliseconds
     headers = ["Accept: application/json", "Accept-Encoding: gzip"]
     if held:
         query["since"] = str(held.revision)

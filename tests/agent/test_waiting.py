@@ -56,6 +56,17 @@ def test_it_works(node: Node, panel: FakePanel) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("wait", "asked"), [("12.3456", "12.346"), ("0.00001", "0"), ("55", "55"), ("0.5", "0.5")]
+)
+def test_the_wait_is_written_as_the_panel_reads_it(
+    node: Node, panel: FakePanel, wait: str, asked: str
+) -> None:
+    _, settings = agent.settings_from(["run", *node.options("--wait", wait)])
+    agent.ask(settings, None, settings.wait)
+    assert waits(panel)[-1] == f"wait={asked}"
+
+
 def test_it_asks_without_waiting_when_it_is_told(node: Node, panel: FakePanel) -> None:
     with running(node, "--wait", "0", "--interval", "0.01"):
         until(lambda: len(panel.requests) > 3)
