@@ -38,3 +38,13 @@ def lmtp_deliver(port: int, recipient: str, message: str = MAIL) -> Reply:
         if code == 250:
             code, text = client.data(message)
         return Reply(code, text.decode())
+
+
+def is_ended(session: imaplib.IMAP4) -> bool:
+    """Whether the server has closed a session."""
+    try:
+        session.noop()
+    except (imaplib.IMAP4.abort, OSError):
+        session.shutdown()
+        return True
+    return False

@@ -1,5 +1,5 @@
 """A node's Dovecot and Postfix in a folder of their own: the files that the installer writes, with
-other paths and ports, fed by the real agent from a panel of the tests' own.
+other paths and ports, and the agent that feeds them.
 
 Dovecot also runs as an ordinary user, who then owns everything; Postfix needs root.
 """
@@ -15,14 +15,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from app.demo.dovecot import PROGRAMS, missing_packages
-from tests.agent.fake_panel import FakePanel, export
 from tests.processes import eventually, free_port, is_listening, process
 
 APP = Path(__file__).parents[2] / "app"
@@ -108,6 +106,13 @@ maillog_file = {root}/postfix.log
 """
 
 
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A temporary folder whose name is short enough for unix sockets."""
+    with TemporaryDirectory(prefix="node.", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 def lacking() -> list[str]:
     """The Debian packages that a test of the whole node needs and does not find."""
     postfix = {"postfix": POSTFIX_DAEMONS / "master", "postfix-cdb": POSTFIX_CDB}
@@ -115,31 +120,21 @@ def lacking() -> list[str]:
 
 
 class MailServer:
-    """One node; `publish` says what the panel has for it, `start` lets it serve."""
+    """One node, in a folder that only it uses."""
 
-    def __init__(self, root: Path, panel: FakePanel) -> None:
-        self.root, self.panel = root, panel
+    def __init__(self, root: Path, key: str = KEY) -> None:
+        self.root = root
         self.ports = {name: free_port() for name in PORTS}
         self.is_root = os.geteuid() == 0
         self.config = root / "dovecot.conf"
-        self._revision = 0
-        self._lay_out()
+        self._lay_out(key)
 
-    @classmethod
     @contextmanager
-    def temporary(cls) -> Iterator[MailServer]:
-        """One that runs Dovecot, in a folder whose name is short enough for unix sockets."""
-        panel = FakePanel()
-        with (
-            closing(panel),
-            TemporaryDirectory(prefix="node.", dir="/tmp", ignore_cleanup_errors=True) as folder,
-        ):
-            server = cls(Path(folder), panel)
-            server.publish([])
-            command = [program("dovecot"), "-F", "-c", str(server.config)]
-            with process(command, os.environ):
-                eventually(lambda: is_listening(server.ports["imaps"]))
-                yield server
+    def dovecot(self) -> Iterator[None]:
+        """Dovecot, once the agent has made its database."""
+        with process([program("dovecot"), "-F", "-c", str(self.config)], os.environ):
+            eventually(lambda: is_listening(self.ports["imaps"]))
+            yield
 
     @contextmanager
     def postfix(self) -> Iterator[None]:
@@ -150,22 +145,16 @@ class MailServer:
             eventually(lambda: is_listening(self.ports["smtp"]))
             yield
 
-    def publish(
-        self, boxes: Sequence[dict[str, Any]], aliases: Sequence[dict[str, Any]] = ()
-    ) -> None:
-        """Let the panel have these mailboxes, and the agent fetch them."""
-        self._revision += 1
-        self.panel.answer = export(
-            list(boxes), revision=self._revision, aliases=tuple(aliases), allow_shrink=True
-        )
+    def agent(self, verb: str, panel: str, *more: str) -> list[str]:
+        """How the agent is called here."""
         command = [
-            *(sys.executable, str(APP / "agent.py"), "once", "--panel", self.panel.url),
+            *(sys.executable, str(APP / "agent.py"), verb, "--panel", panel),
             *("--key-file", str(self.root / "etc/sync.key"), "--state", str(self.root / "state")),
         ]
         if not lacking():
             postmap = f"{program('postmap')} -c {self.root / 'postfix'}"
             command += ["--maps", str(self.root / "state/maps"), "--postmap", postmap]
-        subprocess.run(command, check=True, capture_output=True)
+        return [*command, *more]
 
     def told(self, what: str, email: str) -> str:
         """What Dovecot tells the agent: a file of the folder `usage` or `logins`."""
@@ -195,16 +184,16 @@ class MailServer:
             text = text.replace(there, f"{self.root}/{here}")
         return text
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, key: str) -> None:
         self.root.chmod(0o755)
         for name in ("etc", "state", "mail", "told/usage", "told/logins", "queue/private", "run"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         if self.is_root:
             for name in ("mail", "told/usage", "told/logins"):
                 os.chown(self.root / name, VMAIL, VMAIL)
-        key = self.root / "etc/sync.key"
-        key.write_text(KEY + "\n")
-        key.chmod(0o600)
+        key_file = self.root / "etc/sync.key"
+        key_file.touch(mode=0o600)
+        key_file.write_text(key + "\n")
         make_certificate(self.root / "etc")
         if dovecot_series() == "2.3":
             (self.root / "etc/dovecot-sql.conf").write_text(self.text("dovecot-2.3-sql.conf"))

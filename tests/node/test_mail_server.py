@@ -21,7 +21,7 @@ from app.demo.dovecot import missing_packages
 from tests.agent.fake_panel import user
 from tests.node import mail_server
 from tests.node.clients import MAIL, TIMEOUT, Reply
-from tests.node.mail_server import MailServer
+from tests.node.published import PublishedServer
 from tests.processes import eventually
 
 NEEDED = missing_packages()
@@ -70,23 +70,23 @@ def boxes(**changes: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[MailServer]:
-    with MailServer.temporary() as server:
+def server() -> Iterator[PublishedServer]:
+    with PublishedServer.temporary() as server:
         server.publish(boxes(), ALIASES)
         yield server
 
 
 @pytest.fixture(scope="module")
-def postfix(server: MailServer) -> Iterator[MailServer]:
+def postfix(server: PublishedServer) -> Iterator[PublishedServer]:
     with server.postfix():
         yield server
 
 
-def trust(server: MailServer) -> ssl.SSLContext:
+def trust(server: PublishedServer) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(server.root / "etc/tls.crt"))
 
 
-def imap(server: MailServer, name: str, password: str = PASSWORD) -> imaplib.IMAP4_SSL:
+def imap(server: PublishedServer, name: str, password: str = PASSWORD) -> imaplib.IMAP4_SSL:
     client = imaplib.IMAP4_SSL(
         "localhost", server.ports["imaps"], ssl_context=trust(server), timeout=TIMEOUT
     )
@@ -98,12 +98,12 @@ def imap(server: MailServer, name: str, password: str = PASSWORD) -> imaplib.IMA
     return client
 
 
-def messages(server: MailServer, name: str) -> int:
+def messages(server: PublishedServer, name: str) -> int:
     with imap(server, name) as client:
         return int(client.select(readonly=True)[1][0] or b"")
 
 
-def deliver(server: MailServer, name: str, message: str = MAIL) -> int:
+def deliver(server: PublishedServer, name: str, message: str = MAIL) -> int:
     path = server.socket("dovecot-lmtp")
     with smtplib.LMTP(path, local_hostname="localhost") as client:
         client.ehlo()
@@ -112,7 +112,7 @@ def deliver(server: MailServer, name: str, message: str = MAIL) -> int:
         return client.data(message)[0] if code == 250 else code
 
 
-def test_it_works(server: MailServer) -> None:
+def test_it_works(server: PublishedServer) -> None:
     assert deliver(server, "first") == 250
     assert messages(server, "first") == 1
 
@@ -125,7 +125,7 @@ class FromElsewhere(imaplib.IMAP4):
         return socket.create_connection(place, timeout, source_address=("127.0.0.2", 0))
 
 
-def test_starttls_comes_before_the_password(server: MailServer) -> None:
+def test_starttls_comes_before_the_password(server: PublishedServer) -> None:
     with FromElsewhere("localhost", server.ports["imap"], timeout=TIMEOUT) as client:
         assert "LOGINDISABLED" in client.capabilities
         with pytest.raises(imaplib.IMAP4.error, match="PRIVACYREQUIRED"):
@@ -134,7 +134,7 @@ def test_starttls_comes_before_the_password(server: MailServer) -> None:
         client.login("info@example.nl", PASSWORD)
 
 
-def test_pop3_reads_the_same_mailbox(server: MailServer) -> None:
+def test_pop3_reads_the_same_mailbox(server: PublishedServer) -> None:
     assert deliver(server, "anna") == 250
     client = poplib.POP3_SSL(
         "localhost", server.ports["pop3s"], context=trust(server), timeout=TIMEOUT
@@ -147,7 +147,7 @@ def test_pop3_reads_the_same_mailbox(server: MailServer) -> None:
     eventually(lambda: "last-login/pop3" in server.told("logins", "anna@example.nl"))
 
 
-def test_it_rejects_a_wrong_password_and_a_stranger(server: MailServer) -> None:
+def test_it_rejects_a_wrong_password_and_a_stranger(server: PublishedServer) -> None:
     for name, password in (("info", "not this one"), ("stranger", PASSWORD)):
         with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
             imap(server, name, password)
@@ -165,7 +165,7 @@ def test_it_rejects_a_wrong_password_and_a_stranger(server: MailServer) -> None:
     ],
 )
 def test_the_flags_decide(
-    server: MailServer, name: str, may_login: bool, may_receive: bool
+    server: PublishedServer, name: str, may_login: bool, may_receive: bool
 ) -> None:
     answer = mail_server.auth(server.socket("auth"), f"{name}@example.nl", PASSWORD)
     assert answer == ("OK" if may_login else "FAIL")
@@ -177,14 +177,14 @@ def test_the_flags_decide(
             imap(server, name)
 
 
-def test_mail_lives_under_the_id(server: MailServer) -> None:
+def test_mail_lives_under_the_id(server: PublishedServer) -> None:
     deliver(server, "by-id+shop")
     assert messages(server, "by-id") == 1
     mailbox = hashlib.md5(b"by-id@example.nl").hexdigest()
     assert (server.root / "mail" / mailbox / "Maildir").is_dir()
 
 
-def test_the_quota_is_the_mailboxs_own(server: MailServer) -> None:
+def test_the_quota_is_the_mailboxs_own(server: PublishedServer) -> None:
     with imap(server, "roomy") as client:
         assert client.getquotaroot("INBOX")[1][1] == [b'"User quota" (STORAGE 0 7168)']
     status = server.socket("quota-status")
@@ -195,13 +195,13 @@ def test_the_quota_is_the_mailboxs_own(server: MailServer) -> None:
     assert mail_server.policy(status, "roomy+tag@example.nl", 7_000_000).startswith("552 5.2.2 ")
 
 
-def test_it_rejects_mail_for_a_full_mailbox(server: MailServer) -> None:
+def test_it_rejects_mail_for_a_full_mailbox(server: PublishedServer) -> None:
     assert deliver(server, "small", BIG) == 250
     assert deliver(server, "small", BIG) == 552
     assert messages(server, "small") == 1
 
 
-def test_it_tells_the_agent_usage_and_logins(server: MailServer) -> None:
+def test_it_tells_the_agent_usage_and_logins(server: PublishedServer) -> None:
     assert server.told("usage", "told@example.nl") == ""
     deliver(server, "told")
     eventually(lambda: "priv/quota/messages\n1\n" in server.told("usage", "told@example.nl"))
@@ -210,7 +210,7 @@ def test_it_tells_the_agent_usage_and_logins(server: MailServer) -> None:
     eventually(lambda: "last-login/imap\n" in server.told("logins", "told@example.nl"))
 
 
-def test_doveadm_finds_everybody(server: MailServer) -> None:
+def test_doveadm_finds_everybody(server: PublishedServer) -> None:
     command = [mail_server.program("doveadm"), "-c", str(server.config), "user", "*"]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert set(found) == {f"{name}@example.nl" for name in BOXES} - {"neither@example.nl"}
@@ -219,7 +219,7 @@ def test_doveadm_finds_everybody(server: MailServer) -> None:
 # ── With Postfix ─────────────────────────────────────────────────────────────────────────────
 
 
-def submit(server: MailServer, login: str, *, sender: str, to: str, port: str) -> Reply:
+def submit(server: PublishedServer, login: str, *, sender: str, to: str, port: str) -> Reply:
     """One message by a mail program; the answer is the first that refuses, else the last."""
     number = server.ports[port]
     if port == "submissions":
@@ -234,7 +234,7 @@ def submit(server: MailServer, login: str, *, sender: str, to: str, port: str) -
         return envelope(client, sender, to)
 
 
-def receive(server: MailServer, to: str, *, sender: str = "c@elsewhere.test") -> Reply:
+def receive(server: PublishedServer, to: str, *, sender: str = "c@elsewhere.test") -> Reply:
     """One message by a stranger's mail server."""
     with smtplib.SMTP("localhost", server.ports["smtp"]) as client:
         client.ehlo("elsewhere.test")
@@ -250,14 +250,14 @@ def envelope(client: smtplib.SMTP, sender: str, to: str, size: int = 0) -> Reply
 
 
 @with_postfix
-def test_mail_by_smtp_is_read_by_imap(postfix: MailServer) -> None:
+def test_mail_by_smtp_is_read_by_imap(postfix: PublishedServer) -> None:
     before = messages(postfix, "tagged")
     assert receive(postfix, "Tagged+shop@Example.NL").code == 250
     eventually(lambda: messages(postfix, "tagged") == before + 1)
 
 
 @with_postfix
-def test_an_alias_reaches_all_its_members(postfix: MailServer) -> None:
+def test_an_alias_reaches_all_its_members(postfix: PublishedServer) -> None:
     before = {name: messages(postfix, name) for name in ("anna", "info")}
     assert receive(postfix, "sales+x@example.nl").code == 250
     eventually(lambda: all(messages(postfix, name) == n + 1 for name, n in before.items()))
@@ -275,12 +275,12 @@ def test_an_alias_reaches_all_its_members(postfix: MailServer) -> None:
         ("@elsewhere.test:info@example.nl", 554),
     ],
 )
-def test_it_rejects_a_recipient(postfix: MailServer, to: str, code: int) -> None:
+def test_it_rejects_a_recipient(postfix: PublishedServer, to: str, code: int) -> None:
     assert receive(postfix, to).code == code
 
 
 @with_postfix
-def test_it_rejects_mail_for_a_full_mailbox_at_rcpt(postfix: MailServer) -> None:
+def test_it_rejects_mail_for_a_full_mailbox_at_rcpt(postfix: PublishedServer) -> None:
     deliver(postfix, "full", BIG)
     with smtplib.SMTP("localhost", postfix.ports["smtp"]) as client:
         client.ehlo("elsewhere.test")
@@ -293,7 +293,7 @@ def test_it_rejects_mail_for_a_full_mailbox_at_rcpt(postfix: MailServer) -> None
 
 @with_postfix
 @pytest.mark.parametrize("port", ["submission", "submissions"])
-def test_everybody_sends_as_themselves(postfix: MailServer, port: str) -> None:
+def test_everybody_sends_as_themselves(postfix: PublishedServer, port: str) -> None:
     for sender in ("anna@example.nl", "anna+x@example.nl", "sales@example.nl"):
         sent = submit(postfix, "anna", sender=sender, to="info@example.nl", port=port)
         assert sent.code == 250, sent
@@ -306,7 +306,7 @@ def test_everybody_sends_as_themselves(postfix: MailServer, port: str) -> None:
 
 
 @with_postfix
-def test_without_delivery_it_can_still_send(postfix: MailServer) -> None:
+def test_without_delivery_it_can_still_send(postfix: PublishedServer) -> None:
     name, to = "no-delivery", "info@example.nl"
     sent = submit(postfix, name, sender=f"{name}@example.nl", to=to, port="submissions")
     assert sent.code == 250
@@ -314,14 +314,14 @@ def test_without_delivery_it_can_still_send(postfix: MailServer) -> None:
 
 @with_postfix
 @pytest.mark.parametrize("port", ["submission", "submissions"])
-def test_it_rejects_a_sender_who_may_not_log_in(postfix: MailServer, port: str) -> None:
+def test_it_rejects_a_sender_who_may_not_log_in(postfix: PublishedServer, port: str) -> None:
     with pytest.raises(smtplib.SMTPAuthenticationError):
         sender = "no-login@example.nl"
         submit(postfix, "no-login", sender=sender, to="info@example.nl", port=port)
 
 
 @with_postfix
-def test_nobody_submits_without_tls_or_password(postfix: MailServer) -> None:
+def test_nobody_submits_without_tls_or_password(postfix: PublishedServer) -> None:
     with smtplib.SMTP("localhost", postfix.ports["submission"]) as client:
         client.ehlo("localhost")
         assert client.mail("anna@example.nl")[0] == 530
@@ -331,7 +331,7 @@ def test_nobody_submits_without_tls_or_password(postfix: MailServer) -> None:
 
 
 @with_postfix
-def test_port_25_takes_no_passwords(postfix: MailServer) -> None:
+def test_port_25_takes_no_passwords(postfix: PublishedServer) -> None:
     with smtplib.SMTP("localhost", postfix.ports["smtp"]) as client:
         client.starttls(context=trust(postfix))
         client.ehlo("localhost")
@@ -340,7 +340,7 @@ def test_port_25_takes_no_passwords(postfix: MailServer) -> None:
 
 
 @with_postfix
-def test_a_mailbox_that_goes_is_refused_at_once(postfix: MailServer) -> None:
+def test_a_mailbox_that_goes_is_refused_at_once(postfix: PublishedServer) -> None:
     assert receive(postfix, "read@example.nl").code == 250
     postfix.publish([box for box in boxes() if box["email"] != "read@example.nl"], ALIASES)
     eventually(lambda: receive(postfix, "read@example.nl").code == 550)

@@ -1,16 +1,14 @@
 """The main job, on real parts: what is done through the JSON API holds at a real Dovecot.
 
-A real server, the agent as a node runs it, and a private Dovecot; nothing is stood in for.
+A real server, the agent asking now and then, and a private Dovecot; nothing is stood in for. How
+it is with long-poll and Postfix, `test_live.py` tells.
 """
 
 from __future__ import annotations
 
 import imaplib
-import json
 import os
-import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,8 +19,9 @@ from typing import Any
 import pytest
 
 from app.demo.dovecot import PrivateDovecot, missing_packages
-from tests.node.clients import TIMEOUT, imap_login, lmtp_deliver
-from tests.processes import eventually, free_port, is_listening, process
+from tests.node.clients import imap_login, is_ended, lmtp_deliver
+from tests.node.served_panel import ServedPanel
+from tests.processes import eventually, is_listening, process
 
 pytestmark = [
     pytest.mark.real,
@@ -33,44 +32,19 @@ pytestmark = [
 ]
 
 OLD, NEW = "an old pass phrase", "a new pass phrase"
-MAILCOTE = [sys.executable, "-m", "app.cli"]
 AGENT = Path(__file__).parents[2] / "app" / "agent.py"
 
 
 @dataclass
 class World:
-    """A panel, its node, and somebody with a token."""
+    """A panel and its node."""
 
+    panel: ServedPanel
     dovecot: PrivateDovecot
-    environment: dict[str, str]
-    port: int
-    token: str
-    panel: ExitStack
-
-    @property
-    def address(self) -> str:
-        """Where the panel is."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def start_panel(self) -> None:
-        """Run the production server until `panel` is closed."""
-        command = [*MAILCOTE, "serve", "--port", str(self.port)]
-        self.panel.enter_context(process(command, self.environment))
-        eventually(lambda: is_listening(self.port))
 
     def call(self, endpoint: str, **fields: Any) -> dict[str, Any]:
         """Call an operation, which has to succeed; its data."""
-        request = urllib.request.Request(
-            f"{self.address}/iapi/project/1/email_account/{endpoint}",
-            data=json.dumps(fields).encode(),
-            headers={
-                "Authorization": f"Bearer {self.token}",
-                "Content-Type": "application/json",
-            },
-        )
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            data: dict[str, Any] = json.load(answer)["data"]
-            return data
+        return self.panel.call(endpoint, **fields)
 
     def make(self, email: str, **fields: Any) -> None:
         """Make a mailbox and wait until it signs in."""
@@ -100,33 +74,25 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Everything running, and bakery.nl with e-mail on."""
     folder = tmp_path_factory.mktemp("proof")
-    environment = {**os.environ, "MAILCOTE_INSTANCE": str(folder / "panel")}
-
-    def mailcote(*arguments: str) -> str:
-        command = [*MAILCOTE, *arguments]
-        output = subprocess.check_output(command, env=environment, text=True)
-        return output.strip().splitlines()[-1]
-
-    project = mailcote("project", "add", "The bakery")
-    mailcote("domain", "link", "bakery.nl", "--project", project)
-    token = mailcote("token", "add", "--project", project)
-    key = folder / "sync.key"
-    key.touch(mode=0o600)
-    key.write_text(mailcote("node", "add", "mpi01", "--ip", "127.0.0.1"))
     with ExitStack() as running:
+        panel = ServedPanel(folder / "panel")
+        running.callback(panel.stop)
+        panel.start()
+        key = folder / "sync.key"
+        key.touch(mode=0o600)
+        added = panel.call("add-node", name="mpi01", ip_address="127.0.0.1")
+        key.write_text(added["node"]["sync_key"])
         state = Path(running.enter_context(TemporaryDirectory(prefix="proof.")))
         dovecot = running.enter_context(PrivateDovecot.temporary(state / "users.db"))
-        panel = running.enter_context(ExitStack())
-        world = World(dovecot, environment, free_port(), token, panel)
-        world.start_panel()
         agent = [
-            *(sys.executable, str(AGENT), "run", "--panel", world.address),
+            *(sys.executable, str(AGENT), "run", "--panel", panel.address),
             *("--key-file", str(key), "--state", str(state), "--doveadm", dovecot.doveadm),
             *("--wait", "0", "--interval", "0.2"),
         ]
-        running.enter_context(process(agent, environment))
-        world.call("enable-email", domain="bakery.nl")
-        yield world
+        running.enter_context(process(agent, os.environ))
+        panel.call("add-domain", domain="bakery.nl", project_id=int(panel.project))
+        panel.call("enable-email", domain="bakery.nl")
+        yield World(panel, dovecot)
 
 
 def test_a_new_mailbox_signs_in_and_sees_its_quota(world: World) -> None:
@@ -193,12 +159,12 @@ def test_a_change_is_seen_to_be_live(world: World) -> None:
 
 def test_mail_goes_on_when_the_panel_is_gone(world: World) -> None:
     world.make("steady@bakery.nl")
-    world.panel.close()
-    assert not is_listening(world.port)
+    world.panel.stop()
+    assert not is_listening(world.panel.port)
     assert world.signs_in("steady@bakery.nl")
     assert world.receives("steady@bakery.nl") == 250
     assert world.messages("steady@bakery.nl") == 1
-    world.start_panel()
+    world.panel.start()
     world.make("after@bakery.nl")
 
 
@@ -210,13 +176,3 @@ def imap(world: World, email: str) -> Iterator[imaplib.IMAP4]:
         yield session
     finally:
         session.logout()
-
-
-def is_ended(session: imaplib.IMAP4) -> bool:
-    """Whether the server has closed a session."""
-    try:
-        session.noop()
-    except imaplib.IMAP4.abort:
-        session.shutdown()
-        return True
-    return False
