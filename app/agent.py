@@ -364,7 +364,9 @@ def read_key(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"the key file {path} cannot be read: {cause(error)}") from None
     if not KEY.fullmatch(text):
-        raise UsageError(f"the key file {path} does not hold a sync key (one line, mck_…)")
+        raise UsageError(
+            f"the key file {path} does not hold a sync key, one line as the panel showed it"
+        )
     return text
 
 

@@ -122,13 +122,18 @@ class Unauthorized(OperationError):
 
     type = "unauthorized"
     status = 401
+    message = "A valid token is needed."
+    recovery = "Send the header 'Authorization: Bearer' with a token of this project."
 
     def __init__(self) -> None:
-        super().__init__(
-            "UNAUTHORIZED",
-            "A valid token is needed.",
-            recovery="Send the header 'Authorization: Bearer' with a token of this project.",
-        )
+        super().__init__("UNAUTHORIZED", self.message, recovery=self.recovery)
+
+
+class UnknownKey(Unauthorized):
+    """As above, of a node's sync key."""
+
+    message = "A valid sync key is needed, from an address where it may be used."
+    recovery = "The node's page in the panel says from where its key works, and gives it a new one."
 
 
 class TooMany(OperationError):

@@ -34,7 +34,9 @@ RETURNING tokens
 """
 
 
-def refuse_credential(credential: str, address: str) -> NoReturn:
+def refuse_credential(
+    credential: str, address: str, refusal: type[Unauthorized] = Unauthorized
+) -> NoReturn:
     """Refuse a credential, and count it if one was sent. Raises Unauthorized or TooMany.
 
     So many wrong ones are allowed a minute from one client address. A good credential never comes
@@ -43,7 +45,7 @@ def refuse_credential(credential: str, address: str) -> NoReturn:
     if credential:
         with suppress(Busy):
             _take_wrong_credential(address)
-    raise Unauthorized
+    raise refusal
 
 
 def _take_wrong_credential(address: str) -> None:

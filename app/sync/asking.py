@@ -8,6 +8,7 @@ from flask import g, request
 
 from .. import clock
 from ..credentials import SYNC_KEY, digest, is_well_formed
+from ..errors import UnknownKey
 from ..network import client_address, is_within
 from ..throttle import refuse_credential
 from ..watch import Known, KnownKey
@@ -36,15 +37,15 @@ def asker(known: Known) -> Asker:
     header, address = request.headers.get("Authorization", ""), client_address(request)
     credential = header.removeprefix("Bearer ")
     if credential == header or not is_well_formed(credential, SYNC_KEY):
-        refuse_credential(header, address)
+        refuse_credential(header, address, UnknownKey)
     digested = digest(credential)
     key = known.key(digested)
     if key is None:
-        refuse_credential(header, address)
+        refuse_credential(header, address, UnknownKey)
     g.asked_by = key.node_id, address
     if reason := unfit(key, address):
         g.refused_for = reason
-        refuse_credential(header, address)
+        refuse_credential(header, address, UnknownKey)
     return Asker(digested, key, address)
 
 

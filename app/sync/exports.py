@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from flask import Response, g, request
 
 from ..caller import Caller
-from ..errors import Busy, Invalid, nameable
+from ..errors import Busy, Invalid, UnknownKey, nameable
 from ..export import Export
 from ..operations import panel
 from ..throttle import refuse_credential
@@ -95,7 +95,7 @@ def _wait(at_hand: NodeDesk, known: Known, who: Asker, seconds: float, looked_at
     key = news.keys.get(who.digest) if news else who.key
     if key is None or unfit(key, who.address):
         g.refused_for = unfit(key, who.address) if key else "its key was revoked"
-        refuse_credential(request.headers.get("Authorization", ""), who.address)
+        refuse_credential(request.headers.get("Authorization", ""), who.address, UnknownKey)
     return news.known if news else known
 
 
