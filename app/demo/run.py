@@ -86,7 +86,7 @@ def _node(stop: _Stop, secrets: Secrets, port: int) -> Iterator[PrivateDovecot]:
             agent = [
                 *(sys.executable, str(_AGENT), "run", "--panel", f"http://127.0.0.1:{port}"),
                 *("--key-file", str(key), "--state", str(state)),
-                *("--doveadm", dovecot.doveadm, "--wait", "0", "--interval", "1"),
+                *("--doveadm", dovecot.doveadm),
             ]
             with _process(agent, os.environ):
                 stop.wait_until((state / "users.db").exists, START_SECONDS)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from app import agent
 from app.config import Settings
 from app.demo import example
 from app.demo.dovecot import is_installed, missing_packages
@@ -31,6 +32,7 @@ from .mailcote import COMMAND, Mailcote, environment
 needs_dovecot = pytest.mark.skipif(
     not is_installed(), reason=f"NOT TESTED: apt-get install {' '.join(missing_packages())}"
 )
+AGENT = Path(agent.__file__)
 LAST_LINE = "Stop it with Ctrl-C."
 
 
@@ -166,6 +168,7 @@ def test_it_prints_what_works_and_prints_the_same_again(tmp_path: Path, short: P
         assert f"Mailcote is at http://127.0.0.1:{first.port}" in first.text
         shows_that_tokens_and_curl_work(first)
         shows_that_the_mailbox_opens(first)
+        shows_that_its_node_waits_for_changes(first, short)
         said = {name: first.named(name) for name in NAMES}
         keeps_to_itself(instance)
         assert len(dovecots_below(short)) > 0
@@ -224,6 +227,17 @@ def shows_that_the_mailbox_opens(demo: Demo) -> None:
     with imaplib.IMAP4(host, int(port)) as mail:
         assert mail.login(user, password)[0] == "OK"
         assert mail.select("INBOX")[0] == "OK"
+
+
+def shows_that_its_node_waits_for_changes(demo: Demo, folder: Path) -> None:
+    """The panel answers it when there is news, so that a change is live at once."""
+    [state] = folder.glob("mailcote-demo.*/state")
+    command = [sys.executable, str(AGENT), "status", "--state", str(state)]
+
+    def status() -> str:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    eventually(lambda: "answers when there is news" in status())
 
 
 def keeps_to_itself(instance: Path) -> None:
