@@ -17,7 +17,7 @@ from app import create_app
 from app.caller import command_line
 from app.config import PREFIX, Settings
 from app.extensions import db
-from app.models import Node
+from app.models import Mailbox, Node
 from app.operations import OPERATIONS
 from tests.processes import eventually, free_port, is_listening, process
 
@@ -70,6 +70,13 @@ class Panel:
             projects=list(projects),
         )
         return email
+
+    def fill(self, email: str, percent_used: int) -> None:
+        """Let a mailbox be as full as a node would have reported."""
+        with self.app.app_context():
+            full = db.update(Mailbox).where(Mailbox.email == email)
+            db.session.execute(full.values(percent_used=percent_used))
+            db.session.commit()
 
     def nodes(self) -> list[str]:
         """The names of all nodes."""

@@ -88,8 +88,9 @@ def test_mailboxes_are_found_filtered_and_sorted(desk: Desk, begin: Begin, way: 
     hands = begin(way)
     turn_on(hands)
     domain, project = domain_of(hands), project_of(desk, hands)
-    for name, quota_mb in (("anna", 512), ("bram", 5120), ("info", 1024)):
-        desk.panel.mailbox(project, f"{name}@{domain}", quota_mb=quota_mb)
+    for name, percent_used in (("anna", 1), ("bram", 90), ("info", 40)):
+        desk.panel.mailbox(project, f"{name}@{domain}")
+        desk.panel.fill(f"{name}@{domain}", percent_used)
     hands.press("link", "Mailboxes", "nav")
     rows = hands.page.locator("tbody th")
     expect(rows).to_have_text([f"{name}@{domain}" for name in ("anna", "bram", "info")])

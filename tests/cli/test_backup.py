@@ -122,13 +122,14 @@ def assert_consistent(settings: Settings) -> None:
     """The counts, the revision and the audit log are of one moment."""
     rows = contents(settings)
     [(_, _, revision, users, *_)] = rows["feed"]
-    mailboxes = rows["mailboxes"]
-    assert users == sum(mailbox[-2] is None for mailbox in mailboxes)
-    assert revision == max(mailbox[-1] for mailbox in mailboxes)
+    names = Base.metadata.tables["mailboxes"].columns.keys()
+    mailboxes = [dict(zip(names, row, strict=True)) for row in rows["mailboxes"]]
+    assert users == sum(mailbox["purge_at"] is None for mailbox in mailboxes)
+    assert revision == max(mailbox["revision"] for mailbox in mailboxes)
     audit = [entry[-1] for entry in rows["audit_entries"]]
     assert max(audit) == revision
     assert len(audit) == len(set(rows["audit_entries"]))
-    assert set(audit) >= {mailbox[-1] for mailbox in mailboxes}
+    assert set(audit) >= {mailbox["revision"] for mailbox in mailboxes}
 
 
 # Backing up
