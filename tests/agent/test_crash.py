@@ -55,7 +55,9 @@ def test_it_survives_being_killed_at_any_instant(
 
     panel.behaviour = behaviour
     seen = set()
-    for _ in range(ROUNDS):
+    for done in range(10 * ROUNDS):
+        if done >= ROUNDS and len(seen) > 1:  # on a slow machine few live until they have applied
+            break
         run_and_kill(node, panel, *rest)
         if node.database.exists() and node.rows("SELECT 1 FROM sqlite_master"):
             meta = node.meta()

@@ -15,6 +15,8 @@ from tests.browser.exhibition import Exhibition
 from tests.browser.panel import Panel
 from tests.browser.places import AFTERWARDS, ERRORS, PAGES, Place
 
+pytestmark = pytest.mark.long
+
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = "color-contrast"  # the only rule of colours, and the slowest
 PHONE = ViewportSize(width=390, height=844)

@@ -15,6 +15,8 @@ from app import sessions
 from tests.browser.conftest import Desk
 from tests.browser.panel import PASSWORD, Panel, serve
 
+pytestmark = pytest.mark.long
+
 CANARY = '"><svg onload=1>{{7007*7007}}</script>'
 RESULT = str(7007 * 7007)
 PERSON = "o'{{7007*7007}}&co@people.example"

@@ -15,6 +15,8 @@ from tests.browser.exhibition import Exhibition
 from tests.browser.panel import Panel
 from tests.browser.parts import CHROMIUM, lacking
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 LEAST = 98
 ATTEMPTS = 3

@@ -14,6 +14,8 @@ from tests.browser.exhibition import Exhibition
 from tests.browser.panel import ROOT, Panel
 from tests.browser.places import PAGES, Place
 
+pytestmark = pytest.mark.long
+
 MAX_BYTES = 90 * 1024
 MAX_REQUESTS = 7
 MAX_SHIFT = 0.01
