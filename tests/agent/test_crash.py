@@ -54,7 +54,7 @@ def test_it_survives_being_killed_at_any_instant(
         panel.serve(handler)
 
     panel.behaviour = behaviour
-    seen = set()
+    seen = set[str]()
     for done in range(10 * ROUNDS):
         if done >= ROUNDS and len(seen) > 1:  # on a slow machine few live until they have applied
             break
