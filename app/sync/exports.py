@@ -93,8 +93,8 @@ def _wait(at_hand: NodeDesk, known: Known, who: Asker, seconds: float, looked_at
     patience = min(seconds, who.seconds_left)
     news = at_hand.room.wait(who.key.node_id, patience, looked_at, is_news)
     key = news.keys.get(who.digest) if news else who.key
-    if key is None or unfit(key, who.address):
-        g.refused_for = unfit(key, who.address) if key else "its key was revoked"
+    if reason := unfit(key, who.address) if key else "its key was revoked":
+        g.refused_for = reason
         refuse_credential(request.headers.get("Authorization", ""), who.address, UnknownKey)
     return news.known if news else known
 

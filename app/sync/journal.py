@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, g
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -100,8 +100,7 @@ def _outcome(response: Response) -> str:
     status = response.status_code
     if status >= 400:
         return f"refused: {g.get('refused_for') or f'status {status}'}"
-    is_part = request.endpoint == "sync.export" and g.get("is_delta")
-    return _OTHERS.get(status) or ("changes sent" if is_part else "all users sent")
+    return _OTHERS.get(status) or ("changes sent" if g.get("is_delta") else "all users sent")
 
 
 def _write(pending: dict[int, list[Run]]) -> None:

@@ -18,6 +18,7 @@ from app import create_app, database
 from app.config import Settings
 from app.extensions import db
 from tests.api.answers import assert_failure, assert_success, unchanged
+from tests.applications import let_go
 from tests.conftest import PASSWORD, Api, Cast
 
 NEW = {"email": "info@example.nl", "password": PASSWORD}
@@ -117,10 +118,7 @@ def hampered(
     monkeypatch.setattr(database, "_PRAGMAS", (*database._PRAGMAS, *pragmas))
     app = create_app(settings)
     yield Api(app.test_client(), cast)
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    app.extensions["node_desk"].close()
+    let_go(app)
 
 
 def assert_only_reads(hampered: Api) -> None:

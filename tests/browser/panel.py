@@ -19,6 +19,7 @@ from app.config import PREFIX, Settings
 from app.extensions import db
 from app.models import Mailbox, Node
 from app.operations import OPERATIONS
+from tests.applications import let_go
 from tests.processes import eventually, free_port, is_listening, process
 
 ROOT = Path(__file__).parents[2]
@@ -104,7 +105,4 @@ def serve(folder: Path, fill: Callable[[Panel, Path], None]) -> Iterator[Panel]:
     with process(command, around):
         eventually(lambda: is_listening(port))
         yield panel
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
-    app.extensions["node_desk"].close()
+    let_go(app)

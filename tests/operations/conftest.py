@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Integer, Table, func, insert, select, text
 from app import create_app
 from app.extensions import Base, db
 from app.models import Feed
+from tests.applications import let_go
 from tests.conftest import ON_BOTH, Cast, cheap_settings, set_the_stage
 
 
@@ -97,9 +98,7 @@ def stage_on(
 
     yield stage
     for made in stages.values():
-        with made.app.app_context():
-            db.engine.dispose()
-        made.app.extensions["node_desk"].close()
+        let_go(made.app)
 
 
 @pytest.fixture

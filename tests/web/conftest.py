@@ -37,6 +37,11 @@ _TOKEN = re.compile(r'name="csrf[-_]token" (?:content|value)="([^"]+)"')
 _PROJECT = re.compile(r'type="hidden" name="project" value="(\d+)"')
 
 
+def without_tokens(page: str) -> str:
+    """A page without its form tokens, which tell the second they were made in."""
+    return _TOKEN.sub("", page)
+
+
 @dataclass
 class Browser:
     """Somebody's browser, without JavaScript: it keeps cookies and sends what forms hold."""
