@@ -54,9 +54,11 @@ def post_worker_init(worker: Any) -> None:
     gc.freeze()  # what has been loaded stays, and need not be looked through again
     gc.enable()
     app = worker.app.wsgi()
-    if desk := app.extensions.get("node_desk"):  # what the panel is measured beside has none
-        desk.room.seats = _SEATS
-        desk.room.is_stopping = lambda: not worker.alive
+    desk = app.extensions.get("node_desk")
+    if desk is None:  # a bare application, which the panel is measured beside
+        return
+    desk.room.seats = _SEATS
+    desk.room.is_stopping = lambda: not worker.alive
     with app.app_context():
         try:
             schema.bring_up_to_date()  # what was installed before a HUP may need newer tables
