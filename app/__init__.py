@@ -14,7 +14,7 @@ from . import api, cli, database, mcp, models, sync, web
 from .config import Settings
 from .cookies import Sessions
 from .envelope import failure_of
-from .extensions import csrf, db, migrate
+from .extensions import csrf, db
 from .network import host_name, is_text
 from .routes import Route
 from .web.pages import answer_error
@@ -42,7 +42,6 @@ def create_app(config: Settings | None = None) -> Flask:
         MAX_CONTENT_LENGTH=64 * 1024,
     )
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(_ROOT / "app" / "migrations"), render_as_batch=True)
     app.secret_key = config.secret()
     app.session_interface = Sessions()
     cli.register(app)

@@ -6,7 +6,6 @@ from typing import cast
 
 from flask import current_app
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData
@@ -32,7 +31,6 @@ class Base(DeclarativeBase):
 
 # Rows stay readable after a commit: what an operation returns is rendered without asking again.
 db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
-migrate = Migrate()
 login_manager = LoginManager()
 csrf = CSRFProtect()
 settings = cast(Settings, LocalProxy(lambda: current_app.extensions["mailcote"]))

@@ -16,11 +16,10 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_migrate import upgrade
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from app import create_app
+from app import create_app, schema
 from app.caller import Caller, caller_with_token, command_line
 from app.config import Settings
 from app.extensions import Base, db
@@ -47,7 +46,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("migrated")
     app = create_app(Settings(instance=folder))
     with app.app_context():
-        upgrade()
+        schema.bring_up_to_date()
         _follow_the_epoch()
     return closed_file(app)
 
@@ -60,7 +59,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         folder = tmp_path_factory.mktemp("instance")
         app = create_app(Settings(instance=folder, database_url=settings.database_url))
         with app.app_context():
-            upgrade()
+            schema.bring_up_to_date()
             _follow_the_epoch()
             db.engine.dispose()
         yield settings.database_url

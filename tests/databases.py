@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from alembic import command
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from app import create_app, schema
 from app.config import Settings
-from app.extensions import Base, migrate
+from app.extensions import Base
 from tests.applications import let_go
 from tests.conftest import cheap_settings
 
@@ -106,10 +107,15 @@ def downgrade() -> None:
 def newer_migrations(folder: Path) -> Iterator[Path]:
     """The migrations of a version to come, which adds a table and alters those others refer to.
 
-    An application that is made from now on does not know of them until `migrate.directory` is set.
+    An application that is made from now on does not know of them until `schema.scripts` is set.
     """
-    directory, now = folder / "migrations", migrate.directory
+    directory, now = folder / "migrations", schema.scripts
     shutil.copytree(MIGRATIONS, directory)
     (directory / "versions" / "9001_newer.py").write_text(NEWER.replace("{newest}", NEWEST))
     yield directory
-    migrate.directory = now
+    schema.scripts = now
+
+
+def downgrade(revision: str) -> None:
+    """Take the database of the application back to an older revision."""
+    command.downgrade(schema.alembic_config(), revision)

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_migrate import upgrade
 
-from app import clock, create_app
+from app import clock, create_app, schema
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
@@ -62,7 +61,7 @@ def opened(count: int) -> Iterator[FlaskClient]:
             Settings(instance=Path(folder), mailbox_bcrypt_cost=4, person_bcrypt_cost=4)
         )
         with app.app_context():
-            upgrade()
+            schema.bring_up_to_date()
             fill(count)
         yield signed_in(app)
         with app.app_context():

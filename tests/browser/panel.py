@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from flask_migrate import upgrade
 
-from app import create_app
+from app import create_app, schema
 from app.caller import command_line
 from app.config import PREFIX, Settings
 from app.extensions import db
@@ -98,7 +97,7 @@ def serve(folder: Path, fill: Callable[[Panel, Path], None]) -> Iterator[Panel]:
     app = create_app(Settings.from_environment(environment))
     panel = Panel(f"http://127.0.0.1:{port}", app)
     with app.app_context():
-        upgrade()
+        schema.bring_up_to_date()
     fill(panel, folder)
     command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
     around = {**os.environ, "PYTHONPATH": str(ROOT), **environment}

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -20,7 +20,6 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from flask_migrate import downgrade
 from sqlalchemy.engine import make_url
 
 from app import backup, create_app, schema
@@ -28,7 +27,7 @@ from app.caller import command_line
 from app.config import Settings
 from app.database import write_transaction
 from app.errors import OperationError
-from app.extensions import Base, db, migrate
+from app.extensions import Base, db
 from app.models import Feed, Person, WebSession
 from app.operations import OPERATIONS
 from app.operations.access import welcomed
@@ -37,6 +36,7 @@ from tests.conftest import ON_BOTH, PASSWORD, Cast
 from tests.databases import (
     NEWEST,
     contents,
+    downgrade,
     libpq,
     new_panel,
     newer_migrations,
@@ -494,17 +494,17 @@ def test_it_refuses_a_damaged_backup(
 
 
 def test_it_refuses_a_backup_of_a_newer_version(
-    settings: Settings, app: Flask, cast: Cast, file: Path, newer: Flask
+    settings: Settings, app: Flask, cast: Cast, file: Path, newer: Newer
 ) -> None:
     with newer.app_context():
         schema.bring_up_to_date()
         backup.back_up(file)
-        downgrade(revision=NEWEST)
+        downgrade(NEWEST)
     refuses_to_restore(settings, file, "newer version of Mailcote")
 
 
 def test_a_backup_of_an_older_version_is_brought_up_to_date(
-    settings: Settings, app: Flask, cast: Cast, file: Path, newer: Flask
+    settings: Settings, app: Flask, cast: Cast, file: Path, newer: Newer
 ) -> None:
     add_mailboxes(app, "info")
     with newer.app_context():
@@ -536,7 +536,7 @@ def test_a_backup_that_cannot_be_brought_up_to_date_changes_nothing(
     app: Flask,
     cast: Cast,
     file: Path,
-    newer: Flask,
+    newer: Newer,
     database: str,
 ) -> None:
     add_mailboxes(app, "info")
@@ -545,7 +545,7 @@ def test_a_backup_that_cannot_be_brought_up_to_date_changes_nothing(
     with newer.app_context():
         schema.bring_up_to_date()
         before = contents(settings)
-        versions = Path(migrate.directory, "versions")
+        versions = newer.scripts / "versions"
         text = (versions / "9001_newer.py").read_text()
         broken = text.replace('"9001"', '"9002"').replace(f'"{NEWEST}"', '"9001"')
         (versions / "9002_broken.py").write_text(broken)
@@ -555,11 +555,29 @@ def test_a_backup_that_cannot_be_brought_up_to_date_changes_nothing(
     assert contents(settings) == before
 
 
-@pytest.fixture
-def newer(settings: Settings, tmp_path: Path) -> Iterator[Flask]:
+@dataclass
+class Newer:
     """The application of a version to come, on the same panel."""
+
+    app: Flask
+    scripts: Path
+
+    @contextmanager
+    def app_context(self) -> Iterator[None]:
+        """Be that version for a while."""
+        now = schema.scripts
+        schema.scripts = self.scripts
+        try:
+            with self.app.app_context():
+                yield
+        finally:
+            schema.scripts = now
+
+
+@pytest.fixture
+def newer(settings: Settings, tmp_path: Path) -> Iterator[Newer]:
+    """See Newer."""
     newer = create_app(settings)
-    with newer_migrations(tmp_path) as directory:
-        migrate.directory = str(directory)
-        yield newer
+    with newer_migrations(tmp_path) as scripts:
+        yield Newer(newer, scripts)
     let_go(newer)
