@@ -206,7 +206,7 @@ def test_a_random_walk_leads_to_the_same_from_everywhere(
     monkeypatch.setattr(rows, "ROWS_AT_A_TIME", 3)
     chance, caller = random.Random(seed), command_line().in_project
     states = {(start := node.fetch())["revision"]: start}
-    for _ in range(150):
+    for _ in range(100):
         with app.app_context():
             for name, values in _step(chance):
                 with suppress(OperationError):
@@ -217,11 +217,11 @@ def test_a_random_walk_leads_to_the_same_from_everywhere(
                 db.session.commit()
         document = node.fetch()
         states[document["revision"]] = document
-        for since in {*chance.sample([*states], min(4, len(states))), start["revision"]}:
+        for since in {*chance.sample([*states], min(2, len(states))), start["revision"]}:
             held = Held(json.loads(json.dumps(states[since])))
             held.apply(node.ask(since=str(since)).get_json())
             assert held.users == {user["id"]: user for user in document["users"]}
             assert sorted(held.domains) == document["domains"]
-    assert len(states) > 25
+    assert len(states) > 20
     app.extensions["node_desk"].exports._newest = None
     assert node.fetch() == document, "what was read piece by piece is what there is"
