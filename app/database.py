@@ -28,6 +28,14 @@ from .extensions import db
 
 BUSY_SECONDS, NOTE_SECONDS = 10, 1
 _READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction, as a standby server answers
+# A server that has gone without a word is noticed after half a minute, not a quarter of an hour.
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES
+_ALIVE = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 _PRAGMAS = (
     f"busy_timeout={BUSY_SECONDS * 1000}",
     "journal_mode=WAL",
@@ -48,7 +56,7 @@ def engine_options(url: str) -> dict[str, Any]:
         "max_overflow": 12,
         "pool_timeout": BUSY_SECONDS,
         "pool_pre_ping": True,
-        "connect_args": {"options": timeouts, "connect_timeout": 5},
+        "connect_args": {"options": timeouts, "connect_timeout": 5, **_ALIVE},
     }
 
 

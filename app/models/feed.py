@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, event, inspect, update
+from sqlalchemy import bindparam, event, func, inspect, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .. import clock
@@ -87,6 +87,9 @@ _RAISE = (
     .returning(Feed.revision)
     .execution_options(synchronize_session=False)
 )
+# Who listens on this channel hears of the change when it is committed. One statement does both.
+CHANNEL = "mailcote_changes"
+_RAISE_AND_TELL = _RAISE.returning(func.pg_notify(CHANNEL, ""))
 
 
 def raise_revision(session: Session) -> int:
@@ -98,7 +101,8 @@ def raise_revision(session: Session) -> int:
         _remember_gone(session, present)
         return present
     more = {"more_users": session.info.get("users", 0)}
-    revision: int = session.execute(_RAISE, more).scalar_one()
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    revision: int = session.execute(_RAISE if is_sqlite else _RAISE_AND_TELL, more).one()[0]
     for row in changed:
         if row in session:  # not those that were deleted
             row.revision = revision

@@ -2,7 +2,8 @@
 
 The lookout is a thread of its own while anybody waits. It asks the database whether something has
 changed, some dozens of times a second, and wakes those who wait. None of them asks by itself: a
-change costs each process two small queries, however many nodes wait in it.
+change costs each process two small queries, however many nodes wait in it. PostgreSQL tells of
+changes (hearing.py), and for as long as that works it is asked once a second.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..extensions import db
 from ..watch import Known, KnownKey, Watch, all_keys
+from .hearing import Ear
 
 log = logging.getLogger(__name__)
 
-# On SQLite a look is a number read from shared memory, elsewhere it is a query.
-TICK, TICK_ELSEWHERE = 0.015, 0.05
-KEYS_EVERY = 0.25  # seconds; how soon a key that was revoked ends the wait of who came with it
+# On SQLite a look is a number read from shared memory, elsewhere it is a query; where the database
+# tells of changes, the look is there for what it failed to tell.
+TICK, TICK_ELSEWHERE, TICK_WHEN_TOLD = 0.015, 0.05, 1.0
+# Seconds; how soon a key that was revoked ends the wait of who came with it. (PostgreSQL does not
+# tell of keys: what another process revokes is seen at the next look.)
+KEYS_EVERY = 0.25
 PAUSE_AFTER_ERROR = 1.0
 # Threads that all wake at once would keep those that serve pages from the processor.
 WOKEN_TOGETHER, BETWEEN = 16, 0.004
@@ -53,6 +58,7 @@ class WaitingRoom:
         self._watch = watch
         self._changed = threading.Condition()
         self._bell = threading.Event()
+        self._ear = Ear(heard=self.look)
         self._sitting: Counter[int] = Counter()
         self._news: News | None = None
         self._lookout: threading.Thread | None = None
@@ -95,6 +101,12 @@ class WaitingRoom:
         self._bell.set()
         if lookout:
             lookout.join()
+        self._ear.close()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the database tells this process of changes, rather than being asked."""
+        return self._ear.hears
 
     @property
     def waiting(self) -> int:
@@ -128,7 +140,9 @@ class WaitingRoom:
 
     def _look_out(self, app: Flask) -> None:
         with app.app_context():
-            tick = TICK if db.engine.dialect.name == "sqlite" else TICK_ELSEWHERE
+            is_sqlite, is_rung = db.engine.dialect.name == "sqlite", False
+            if not is_sqlite:
+                self._ear.listen(app)
             while self._is_needed():
                 try:
                     news = self._fresh()
@@ -139,8 +153,14 @@ class WaitingRoom:
                     continue
                 if news:
                     self._tell(news)
-                self._bell.wait(tick)
+                is_rung = self._bell.wait(TICK if is_sqlite else self._tick(is_rung))
                 self._bell.clear()
+
+    def _tick(self, is_rung: bool) -> float:
+        """Until the next look, where it is a query; keys are looked at a little after the rest."""
+        if not self.is_told:
+            return TICK_ELSEWHERE
+        return KEYS_EVERY if is_rung else TICK_WHEN_TOLD
 
     def _is_needed(self) -> bool:
         with self._changed:

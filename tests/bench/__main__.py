@@ -19,6 +19,7 @@ from tests.bench import (
     bench_mcp,
     bench_poll,
     bench_start,
+    bench_told,
     bench_waiting,
 )
 from tests.bench.measure import HEAD, Figure, show
@@ -32,7 +33,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     benches = (
         *(bench_add_user, bench_poll, bench_export, bench_list, bench_mailbox_list, bench_start),
-        *(bench_agent, bench_waiting, bench_live, bench_mcp),
+        *(bench_agent, bench_waiting, bench_told, bench_live, bench_mcp),
     )
     figures = [figure for bench in benches for figure in bench.figures()]
     show(figures)
