@@ -411,6 +411,7 @@ def keep_in_step(settings: Settings, stop: threading.Event) -> None:
     while not stop.is_set():
         begun = time.monotonic()
         outcome = tried(settings, store, polling, thorough=thorough)
+        store.stay_open()
         speak(outcome, before)
         reporter.tell(outcome.problem)
         failures = 0 if outcome.is_good else failures + 1
@@ -1574,6 +1575,7 @@ class Store:
         self.known: Held | None = None
         self.purged: list[str] = []
         self.texts = UserTexts()
+        self.staying: tuple[int, sqlite3.Connection] | None = None
         self.writing_note = threading.Lock()
 
     def make_folder(self) -> None:
@@ -1707,6 +1709,19 @@ class Store:
         with contextlib.closing(connection):
             set_up(connection)
             yield connection
+
+    def stay_open(self) -> None:
+        """Who closes the database last takes its -wal and -shm away, and on a full disk nobody can
+        make them again: then Dovecot could not read any more. One connection stays open, hence."""
+        with contextlib.suppress(OSError, sqlite3.Error):
+            file = self.database.stat().st_ino
+            if self.staying and self.staying[0] == file:
+                return
+            if self.staying:  # a damaged file that was replaced
+                self.staying[1].close()
+            connection = sqlite3.connect(f"{self.database.as_uri()}?mode=rw", uri=True)
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+            self.staying = file, connection
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -17,7 +17,7 @@ import pytest
 from app import agent
 
 from .fake_panel import EPOCH, OTHER_EPOCH, Export, FakePanel, Handler, export, user, users
-from .mail_node import PROGRAM, Node, is_root
+from .mail_node import PROGRAM, Node, is_root, until
 
 
 def test_it_works(node: Node, panel: FakePanel) -> None:
@@ -275,10 +275,7 @@ def test_a_full_disk_changes_nothing(node: Node, panel: FakePanel, full_disk: Pa
 def test_a_disk_without_one_free_byte_changes_nothing(
     node: Node, panel: FakePanel, full_disk: Path
 ) -> None:
-    filler = full_disk / "filler"
-    with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 512)
+    filler = filled(full_disk)
     panel.answer = export(users(50), revision=2)
     result = node.once()
     assert result.code == 1
@@ -289,6 +286,34 @@ def test_a_disk_without_one_free_byte_changes_nothing(
     assert len(node.emails()) == 3
     assert node.once().code == 0
     assert len(node.emails()) == 50
+
+
+@pytest.mark.real
+def test_on_a_full_disk_others_still_read(node: Node, panel: FakePanel, full_disk: Path) -> None:
+    """Who opens it last and closes it takes away what nobody can make again on a full disk."""
+    before = len(panel.requests)
+    running = node.start("run", *node.options("--wait", "0", "--interval", "0.05"))
+    try:
+        until(lambda: len(panel.requests) > before + 2)
+        assert len(node.emails()) == 3
+        filler = filled(full_disk)
+        panel.answer = export(users(50), revision=2)
+        until(lambda: "database" in node.note().get("problem", ""))
+        assert len(node.emails()) == 3
+        filler.unlink()
+        until(lambda: len(node.emails()) == 50)
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def filled(disk: Path) -> Path:
+    """The file that takes up all that was left of it."""
+    filler = disk / "filler"
+    with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 512)
+    return filler
 
 
 def test_a_file_that_may_not_grow_changes_nothing(node: Node, panel: FakePanel) -> None:
