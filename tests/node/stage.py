@@ -14,7 +14,7 @@ import sqlite3
 import ssl
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +43,7 @@ class LiveNode(MailServer):
     def __init__(self, root: Path, panel: ServedPanel, key: str) -> None:
         super().__init__(root, key)
         self.panel, self.key = panel, key
+        self.has_small_disks = False
         self._agent = ExitStack()
 
     def follow(self) -> subprocess.Popen[bytes]:
@@ -154,6 +155,23 @@ class LiveNode(MailServer):
             texts = session.fetch(f"1:{number}", "(BODY[])")[1] if number else []
             return [part[1] for part in texts if isinstance(part, tuple)]
 
+    @contextmanager
+    def full(self, name: str) -> Iterator[None]:
+        """While not one byte more fits on the disk of `state` or of `mail`."""
+        filler = self.root / name / "filler"
+        try:
+            with suppress(OSError), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(b"x" * 512)
+            yield
+        finally:
+            filler.unlink()
+
+    def deliver_what_waits(self) -> None:
+        """Have Postfix try again at once, rather than in some minutes."""
+        postqueue = [program("postqueue"), "-c", str(self.root / "postfix"), "-f"]
+        subprocess.run(postqueue, check=True)
+
     def _command(self, verb: str) -> list[str]:
         doveadm = f"{program('doveadm')} -c {self.config}"
         told = self.root / "told"
@@ -193,6 +211,10 @@ class Stage:
             panel.call("add-domain", domain=DOMAIN, project_id=int(panel.project))
             panel.call("enable-email", domain=DOMAIN)
             node = running.enter_context(_node(panel, "mpi01"))
+            node.has_small_disks = all(
+                running.enter_context(small_disk(node.root / name)) for name in ("state", "mail")
+            )
+            running.callback(node.leave)
             node.follow()
             eventually(lambda: node.held() is not None)
             running.enter_context(node.dovecot())
@@ -220,6 +242,20 @@ class Stage:
         """Under which name its mail is kept."""
         [row] = self.panel.rows("SELECT id FROM mailboxes WHERE email = ?", email)
         return str(row[0])
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """A file system of 16 MiB in place of an empty folder; False where it may not be mounted."""
+    owner = folder.stat()
+    options = f"size=16m,mode=0755,uid={owner.st_uid},gid={owner.st_gid}"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    is_mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield is_mounted
+    finally:
+        if is_mounted:  # whatever may still be open
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sqlite3
 import threading
 import time
@@ -259,6 +260,39 @@ def test_mail_goes_on_while_the_panel_is_gone(stage: Stage) -> None:
         stage.panel.start()
     eventually(lambda: "wrong     nothing" in stage.node.status())
     stage.add("after")
+
+
+def test_a_full_disk_of_the_agents_keeps_the_last_good_state(stage: Stage) -> None:
+    email, other = stage.add("early"), f"meanwhile@{DOMAIN}"
+    needs_small_disks(stage)
+    with stage.node.full("state"):
+        stage.panel.call("update-password", email=email, password=NEW)
+        stage.panel.call("add-user", email=other, password=OLD)
+        eventually(lambda: "database or disk is full" in stage.node.status())
+        assert stage.node.signs_in(email)
+        assert stage.node.send(email, to=email).code == 250
+        assert stage.node.rcpt(other) == 550
+    eventually(lambda: stage.node.rcpt(other) == 250)
+    assert stage.node.signs_in(email, NEW)
+    assert not stage.node.signs_in(email)
+    eventually(stage.node.holds_what_the_panel_has)
+
+
+def test_a_full_disk_of_the_mails_sends_none_of_it_back(stage: Stage) -> None:
+    email = stage.add("patient")
+    needs_small_disks(stage)
+    with stage.node.full("mail"):
+        assert stage.node.receive(email) == 250
+        told = re.compile(rf"to=<{email}>, relay=.* status=(\w+)")
+        eventually(lambda: bool(told.search(stage.node.log)))
+        assert told.findall(stage.node.log) == ["deferred"]
+    stage.node.deliver_what_waits()
+    eventually(lambda: len(stage.node.messages(email)) == 1)
+
+
+def needs_small_disks(stage: Stage) -> None:
+    if not stage.node.has_small_disks:
+        pytest.skip("NOT TESTED on a full disk: it needs the right to mount one")
 
 
 # ── Killed ───────────────────────────────────────────────────────────────────────────────────
