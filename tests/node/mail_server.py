@@ -156,14 +156,19 @@ class MailServer:
             command += ["--maps", str(self.root / "state/maps"), "--postmap", postmap]
         return [*command, *more]
 
+    def folder(self, name: str) -> Path:
+        """Where its `state`, the `mail`, what is `told` the agent, its `etc` and Postfix's `queue`
+        are."""
+        return self.root / name
+
     def told(self, what: str, email: str) -> str:
         """What Dovecot tells the agent: a file of the folder `usage` or `logins`."""
-        file = self.root / "told" / what / email
+        file = self.folder("told") / what / email
         return file.read_text() if file.exists() else ""
 
     def socket(self, name: str) -> str:
         """A socket that Dovecot has in Postfix's queue directory."""
-        return str(self.root / "queue/private" / name)
+        return str(self.folder("queue") / "private" / name)
 
     @property
     def log(self) -> str:

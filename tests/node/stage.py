@@ -25,6 +25,8 @@ from tests.node.served_panel import ServedPanel
 from tests.processes import eventually, process
 
 DOMAIN = "bakery.nl"
+DISKS = ("state", "mail")
+TREE = "MAILCOTE_LIVE_TREE"
 OLD, NEW = "an old pass phrase", "a new pass phrase"
 
 
@@ -104,7 +106,7 @@ class LiveNode(MailServer):
 
     def mapped(self, name: str, keys: Iterable[str]) -> set[str]:
         """Which of these keys are in one of Postfix's maps."""
-        place = self.root / f"state/maps/{name}"
+        place = self.folder("state") / "maps" / name
         command = [program("postmap"), "-c", str(self.root / "postfix"), "-q", "-", f"cdb:{place}"]
         done = subprocess.run(
             command, input="\n".join(keys), check=False, capture_output=True, text=True
@@ -126,14 +128,17 @@ class LiveNode(MailServer):
 
     def send(self, email: str, to: str, password: str = OLD) -> Reply:
         """The answer to a message by a mail program; a refused password is its code too."""
-        trust = ssl.create_default_context(cafile=str(self.root / "etc/tls.crt"))
         port = self.ports["submissions"]
-        with smtplib.SMTP_SSL("localhost", port, context=trust, timeout=TIMEOUT) as client:
+        with smtplib.SMTP_SSL("localhost", port, context=self.trust(), timeout=TIMEOUT) as client:
             try:
                 client.login(email, password)
             except smtplib.SMTPAuthenticationError as refusal:
                 return Reply(refusal.smtp_code, str(refusal.smtp_error))
             return _envelope(client, email, to, MAIL)
+
+    def trust(self) -> ssl.SSLContext:
+        """That of a mail program which was told of its certificate."""
+        return ssl.create_default_context(cafile=str(self.folder("etc") / "tls.crt"))
 
     def imap(self, email: str, password: str = OLD) -> imaplib.IMAP4:
         """A session of somebody, signed in."""
@@ -158,7 +163,7 @@ class LiveNode(MailServer):
     @contextmanager
     def full(self, name: str) -> Iterator[None]:
         """While not one byte more fits on the disk of `state` or of `mail`."""
-        filler = self.root / name / "filler"
+        filler = self.folder(name) / "filler"
         try:
             with suppress(OSError), filler.open("wb", buffering=0) as file:
                 while True:
@@ -182,7 +187,7 @@ class LiveNode(MailServer):
 
     @property
     def _database(self) -> Path:
-        return self.root / "state/users.db"
+        return self.folder("state") / "users.db"
 
     @contextmanager
     def _state(self) -> Iterator[Callable[[str], list[Any]]]:
@@ -203,20 +208,23 @@ class Stage:
     @classmethod
     @contextmanager
     def set_up(cls, folder: Path) -> Iterator[Stage]:
-        """All of it running; the panel's files in this folder."""
+        """All of it running; the panel's files in this folder.
+
+        Where MAILCOTE_LIVE_TREE names a whole system, its node takes part (installed_node.py).
+        """
         with ExitStack() as running:
             panel = ServedPanel(folder)
             running.callback(panel.stop)
             panel.start()
             panel.call("add-domain", domain=DOMAIN, project_id=int(panel.project))
             panel.call("enable-email", domain=DOMAIN)
-            node = running.enter_context(_node(panel, "mpi01"))
-            node.has_small_disks = all(
-                running.enter_context(small_disk(node.root / name)) for name in ("state", "mail")
-            )
+            node = running.enter_context(_node(panel, "mpi01", os.environ.get(TREE, "")))
+            if not node.has_small_disks:
+                disks = [running.enter_context(small_disk(node.folder(name))) for name in DISKS]
+                node.has_small_disks = all(disks)
             running.callback(node.leave)
             node.follow()
-            eventually(lambda: node.held() is not None)
+            eventually(node.holds_what_the_panel_has)
             running.enter_context(node.dovecot())
             running.enter_context(node.postfix())
             yield cls(panel, node)
@@ -246,7 +254,7 @@ class Stage:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[bool]:
-    """A file system of 16 MiB in place of an empty folder; False where it may not be mounted."""
+    """A file system of 16 MiB in place of a folder; False where it may not be mounted."""
     owner = folder.stat()
     options = f"size=16m,mode=0755,uid={owner.st_uid},gid={owner.st_gid}"
     mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
@@ -259,10 +267,12 @@ def small_disk(folder: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def _node(panel: ServedPanel, name: str) -> Iterator[LiveNode]:
+def _node(panel: ServedPanel, name: str, tree: str = "") -> Iterator[LiveNode]:
+    from tests.node.installed_node import InstalledNode  # which is made from what is here
+
     key = panel.call("add-node", name=name, ip_address="127.0.0.1")["node"]["sync_key"]
     with short_folder() as root:
-        node = LiveNode(root, panel, key)
+        node = InstalledNode(Path(tree), panel, key) if tree else LiveNode(root, panel, key)
         try:
             yield node
         finally:

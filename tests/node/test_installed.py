@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import pytest
 from app.node import install_script
 from tests.agent.fake_panel import FakePanel, Handler, export, user
 from tests.node import debian_tree
+from tests.node.installed_node import FOLDERS, LOG
+from tests.node.stage import DISKS, TREE, small_disk
 
 LACKING = debian_tree.lacking()
 pytestmark = [
@@ -27,6 +30,7 @@ pytestmark = [
 
 KEY = "mck_Zm9vYmFyYmF6cXV4MDEyMzQ1Njc4OQ"
 PASSWORD = "correct horse battery staple"
+LIVE = "tests/node/test_live.py"
 APP = Path(__file__).parents[2] / "app"
 # Where a node's state is, and what changes by itself.
 WATCHED = ("etc", "usr/local", "usr/sbin", "var/lib/mailcote/maps", "var/vmail")
@@ -226,3 +230,19 @@ def test_uninstall_keeps_the_mail_and_puts_back_the_rest(computer: Computer) -> 
     letter.unlink()
     again = computer.install("--hostname", "mail.example.nl", "--no-packages")
     assert again.returncode == 0, again.stderr
+
+
+def test_it_lives(computer: Computer) -> None:
+    """All that the live tests try, with what this release brings. It comes last: the node then
+    follows another panel."""
+    local = computer.root / "etc/mailcote/dovecot-local.conf"
+    local.write_text("auth_failure_delay = 0\nmail_fsync = never\n")
+    settings = ("maillog_file_prefixes=/var", f"maillog_file=/{LOG}")
+    assert debian_tree.run(computer.root, "postconf", "-e", *settings).returncode == 0
+    state, mail = (computer.root / FOLDERS[name] for name in DISKS)
+    # On the disks that are filled up, the agent makes its state anew.
+    with small_disk(state), small_disk(mail), debian_tree.serving(computer.root) as beside:
+        live = [*beside, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", LIVE]
+        environment = {**os.environ, TREE: str(computer.root)}
+        done = subprocess.run(live, env=environment, capture_output=True, text=True)
+    assert (done.returncode, "skipped" in done.stdout) == (0, False), done.stdout[-5000:]

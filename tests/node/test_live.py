@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import random
 import re
+import socket
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import pytest
 
 from app.export.state import KEPT
 from tests.node import mail_server
-from tests.node.clients import MAIL, is_ended
+from tests.node.clients import MAIL, TIMEOUT, is_ended
 from tests.node.served_panel import ServedPanel
 from tests.node.stage import DOMAIN, NEW, OLD, LiveNode, Stage
 from tests.processes import eventually
@@ -37,6 +38,8 @@ pytestmark = [
 
 BIG = MAIL + ("x" * 70 + "\r\n") * 10_000
 CHANGES, KILLS = 1000, 10
+PORTS_OF_POSTFIX = 3
+PROCESSES = 100  # of each: https://www.postfix.org/postconf.5.html#default_process_limit
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +140,7 @@ def test_what_dovecot_counts_reaches_the_panel_and_purged_mail_goes(stage: Stage
 
     eventually(lambda: counted() == [(1, 1, 1)])
     stage.panel.call("remove-user", email=email, hard_delete=True)
-    mail = stage.node.root / "mail"
+    mail = stage.node.folder("mail")
     eventually(lambda: bool(list((mail / ".purged").glob(f"{mailbox}.*"))))
     assert not (mail / mailbox).exists()
     orders = "SELECT 1 FROM purge_orders WHERE mailbox_id = ?"
@@ -145,6 +148,36 @@ def test_what_dovecot_counts_reaches_the_panel_and_purged_mail_goes(stage: Stage
     assert stage.panel.export(stage.node.key)["purge"] == []
     stage.add("counted")
     assert stage.node.messages(email) == []
+
+
+# ── Many senders ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_of_postfix_can_ask_whether_a_mailbox_is_full(stage: Stage) -> None:
+    asked = f"request=smtpd_access_policy\nrecipient={stage.add('asked')}\nsize=0\n\n"
+    with ExitStack() as connected:
+        for _ in range(PORTS_OF_POSTFIX * PROCESSES):
+            client = connected.enter_context(closing(socket.socket(socket.AF_UNIX)))
+            client.settimeout(TIMEOUT)
+            client.connect(stage.node.socket("quota-status"))
+            client.sendall(asked.encode())
+            assert client.recv(100) == b"action=DUNNO\n\n"
+    assert "process_limit" not in stage.node.log
+
+
+def test_who_only_asks_for_addresses_makes_nobody_wait(stage: Stage) -> None:
+    email = stage.add("probed")
+    took = [seconds_of_an_accepted_recipient(stage, email) for _ in range(PROCESSES + 10)]
+    # Postfix would sleep for a second each time, so the quickest tells it from a busy computer.
+    assert min(took[PROCESSES:]) < 1
+    assert "problem talking to server" not in stage.node.log
+
+
+def seconds_of_an_accepted_recipient(stage: Stage, email: str) -> float:
+    """On a connection of its own that ends without a message, as of one that checks senders."""
+    begun = time.monotonic()
+    assert stage.node.rcpt(email) == 250
+    return time.monotonic() - begun
 
 
 # ── Away, and back ───────────────────────────────────────────────────────────────────────────
@@ -220,7 +253,7 @@ def test_nodes_follow_a_panel_that_was_restored(stage: Stage, tmp_path: Path) ->
     after = stage.node.held()
     assert before and after and after.epoch != before.epoch
     assert len(stage.node.messages(email)) == 1
-    assert (stage.node.root / "mail" / mailbox).is_dir(), "nobody ordered it away"
+    assert (stage.node.folder("mail") / mailbox).is_dir(), "nobody ordered it away"
     stage.add("afterwards")
 
 
