@@ -41,12 +41,13 @@ _BEGIN_ANEW = """
 UPDATE {schema}feed SET epoch = '{epoch}', shrink_is_meant = false;
 UPDATE {schema}people SET welcome_digest = NULL, welcome_expires_at = NULL;
 """
-_END_SESSIONS = "DELETE FROM web_sessions;"
-_END_SESSIONS_IF_ANY = """
-DO $$ BEGIN
-  IF to_regclass('public.web_sessions') IS NOT NULL THEN DELETE FROM public.web_sessions; END IF;
-END $$;
-"""
+_ENDING = ("web_sessions", "password_links", "key_offers")
+_END = "".join(f"DELETE FROM {name};\n" for name in _ENDING)  # noqa: S608
+_END_IF_ANY = "".join(
+    f"DO $$ BEGIN IF to_regclass('public.{name}') IS NOT NULL "  # noqa: S608
+    f"THEN DELETE FROM public.{name}; END IF; END $$;\n"
+    for name in _ENDING
+)
 
 
 class CannotBackUp(Exception):
@@ -94,7 +95,7 @@ def _restore_sqlite(file: Path, folder: Path) -> Path:
         source.backup(prepared)
     schema.upgrade(f"sqlite:///{copy}")
     with closing(sqlite3.connect(copy)) as prepared:
-        prepared.executescript(_begin_anew(schema="") + _END_SESSIONS)
+        prepared.executescript(_begin_anew(schema="") + _END)
         with _writers_shut_out(), closing(sqlite3.connect(_sqlite_path())) as live:
             present = _keep_present_state()
             prepared.backup(live)
@@ -112,7 +113,7 @@ def _restore_postgres(file: Path, folder: Path) -> Path:
     tables = ", ".join(f"public.{name}" for name in _tables())
     script.write_text(
         f"DROP TABLE IF EXISTS {tables} CASCADE;\n"
-        f"{script.read_text()}\n{_begin_anew(schema='public.')}{_END_SESSIONS_IF_ANY}"
+        f"{script.read_text()}\n{_begin_anew(schema='public.')}{_END_IF_ANY}"
     )
     present = _keep_present_state()
     _run_in_one_transaction(script)

@@ -30,7 +30,8 @@ class Caller:
     """Who asks for an operation.
 
     `projects` are the ids it may choose from, None for all of them; `project_id` is the one it
-    acts in. `actor` and `address` are what the audit log says of it.
+    acts in. `actor` and `address` are what the audit log says of it. `is_assistant` is one who came
+    by MCP: what is answered to it stands in a conversation.
     """
 
     actor: str
@@ -41,6 +42,7 @@ class Caller:
     address: str | None = None
     token_id: int | None = None
     person_id: int | None = None
+    is_assistant: bool = False
 
     def in_project(self, project_id: int, *, field: str | None = None) -> Caller:
         """The same caller, acting in one of its projects. Raises NotFound.

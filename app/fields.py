@@ -226,6 +226,15 @@ OverlapHours = Annotated[
     ),
     _reads_whole(0, MAX_OVERLAP_HOURS, "overlap_hours"),
 ]
+KeyAsLink = Annotated[
+    bool,
+    Field(
+        description="True: answer a link to the key instead of the key itself.",
+        examples=[True],
+        strict=True,
+    ),
+    BeforeValidator(_flag),
+]
 IpAllow = Annotated[
     str,
     _reads_text(_parse_network),

@@ -16,6 +16,7 @@ from .alerts import send_what_is_new
 from .caller import Caller
 from .errors import OperationError
 from .export import forget_what_went
+from .operations.links import forget_old_links
 from .operations.panel import anything_to_purge, purge
 from .throttle import forget_full_buckets
 
@@ -37,6 +38,7 @@ def tidy_up() -> None:
         purge(Caller(actor="housekeeping", is_admin=True, projects=None))
     forget_full_buckets()
     forget_what_went()
+    forget_old_links()
 
 
 def _keep_house(app: Flask) -> None:

@@ -27,6 +27,15 @@ _SCHEME = "{BLF-CRYPT}"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no l, 1, I, O, 0
 
 
+# The digest's last digit is one that no 23 bytes encode to, so that no password ever matches.
+_NOBODYS = "." * 52 + "/"
+
+
+def hash_of_none(cost: int) -> str:
+    """A hash for who has no password yet: well-formed for every reader, and no text matches it."""
+    return f"{_SCHEME}$2y${cost:02}${_NOBODYS}"
+
+
 class NewPassword:
     """A password somebody chose, which meets the policy. Its text never shows in a repr or log."""
 

@@ -56,6 +56,12 @@ def _take_wrong_credential(address: str) -> None:
     )
 
 
+def take_wrong_link(address: str) -> None:
+    """Count a one-time link that is none, or is over. Raises TooMany after as many as above."""
+    with suppress(Busy):
+        _take_wrong_credential(address)
+
+
 def take_write(token_id: int) -> None:
     """Allow so many changes a minute with one token. Raises TooMany."""
     _take(

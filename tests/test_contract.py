@@ -37,7 +37,9 @@ THE_ELEVEN = {
     "add-domain": Row("POST", "admin", {"domain": NEEDED, "project_id": LEFT_OUT}, status=201),
     "remove-domain": Row("POST", "admin", {"domain": NEEDED}),
     "list-nodes": Row("GET", "admin", {}),
-    "add-node": Row("POST", "admin", {"name": NEEDED, "ip_address": LEFT_OUT}, status=201),
+    "add-node": Row(
+        "POST", "admin", {"name": NEEDED, "ip_address": LEFT_OUT, "key_as_link": False}, status=201
+    ),
 }
 
 TOOLS = {
@@ -65,6 +67,7 @@ TYPES = {
     "project_id": "integer",
     "name": "string",
     "ip_address": "string",
+    "key_as_link": "boolean",
 }
 
 

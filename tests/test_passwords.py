@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import Busy, Invalid
-from app.passwords import HASH, NewPassword, generate, matches
+from app.passwords import HASH, NewPassword, generate, hash_of_none, matches
 
 COST = 4  # the lowest there is: these tests are not about how long it takes
 
@@ -187,3 +187,10 @@ def test_who_cannot_wait_is_told_to_come_back() -> None:
     for thread in threads:
         thread.join()
     assert outcomes == [True] * 60
+
+
+def test_a_hash_of_none_is_well_formed_and_no_password_s() -> None:
+    for cost in (4, 10, 14):
+        assert HASH.fullmatch(hash_of_none(cost))
+    for text in ("", ".", "/", "." * 31, "." * 30 + "/"):
+        assert not matches(text, hash_of_none(COST))

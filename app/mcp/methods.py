@@ -27,8 +27,9 @@ Values = dict[str, Any]
 INSTRUCTIONS = (
     "Mailcote keeps mailboxes on customers' own domains. E-mail is turned on for a domain that is "
     "linked to the project, then mailboxes are made on it; a change is live on the mail servers "
-    "within a minute. Passwords cannot be read back, so whoever sets one hands it to its owner. A "
-    "project can have thousands of mailboxes: a limit keeps a list of them short."
+    "within a minute. Passwords do not belong in a conversation and cannot be read back: invite a "
+    "mailbox's owner, or make a link to choose the password, and hand over that link. "
+    "A project can have thousands of mailboxes: a limit keeps a list of them short."
 )
 SERVER_INFO_KEY = "io.modelcontextprotocol/serverInfo"
 # Tools change with the panel's version and the caller's role, neither of which happens often.

@@ -7,6 +7,7 @@ that an assistant can read what to do about it; errors of the protocol are for i
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -51,6 +52,7 @@ def call(caller: Caller, operation: Operation[Any], arguments: Values) -> Values
         refuse_unusable_texts(arguments)
         if not operation.reads and caller.token_id:
             take_write(caller.token_id)
+        caller = replace(caller, is_assistant=True)
         if operation.who == "project":
             caller, arguments = _in_project(caller, arguments)
         answer = operation(caller, **arguments).to_answer()

@@ -1,8 +1,8 @@
 """What is stored: one file a noun, gathered here."""
 
 from .feed import AuditEntry, Feed
-from .mail import Domain, Gone, Mailbox, MailboxUsage, PurgeAck, PurgeOrder
-from .nodes import Node, NodeRequest, SyncKey
+from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PurgeAck, PurgeOrder
+from .nodes import KeyOffer, Node, NodeRequest, SyncKey
 from .people import Membership, Person, Project, Token, WebSession
 from .throttle import Bucket
 
@@ -12,11 +12,13 @@ __all__ = [
     "Domain",
     "Feed",
     "Gone",
+    "KeyOffer",
     "Mailbox",
     "MailboxUsage",
     "Membership",
     "Node",
     "NodeRequest",
+    "PasswordLink",
     "Person",
     "Project",
     "PurgeAck",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Literal
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import clock
 from ..extensions import Base
-from .columns import DomainName, Email, Hash, Id, Key, MailboxId, Moment, ProjectId, Word
+from .columns import Digest, DomainName, Email, Hash, Id, Key, MailboxId, Moment, ProjectId, Word
 
 Fullness = Literal["fine", "nearly full", "full"]
 NEARLY_FULL, FULL = 80, 95  # per cent of the quota
@@ -66,6 +66,15 @@ class Mailbox(Base):
     # How full it is, rounded down; here and not beside the bytes, so that a list is sorted by it
     # and counted in one pass over a project's mailboxes. None: not reported yet.
     percent_used: Mapped[int | None] = mapped_column(BigInteger)
+    # Waiting for its owner: nobody has chosen a password, so its hash is one that none matches.
+    is_waiting: Mapped[bool] = mapped_column(default=False, server_default=false())
+    password_at: Mapped[Moment | None]  # when its password was replaced; None: never
+
+    def renew_password(self, password_hash: str) -> None:
+        """Take over the hash of a password that was chosen just now."""
+        self.password_hash = password_hash
+        self.is_waiting = False
+        self.password_at = self.updated_at = clock.now()
 
     @property
     def is_active(self) -> bool:
@@ -78,6 +87,19 @@ class Mailbox(Base):
         if self.percent_used is None or self.percent_used < NEARLY_FULL:
             return "fine"
         return "nearly full" if self.percent_used < FULL else "full"
+
+
+class PasswordLink(Base):
+    """The one-time link by which a mailbox's owner chooses its password; a new one replaces it."""
+
+    __tablename__ = "password_links"
+
+    mailbox_id: Mapped[MailboxId] = mapped_column(
+        ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True
+    )
+    digest: Mapped[Digest]
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    expires_at: Mapped[Moment] = mapped_column(index=True)
 
 
 class PurgeOrder(Base):

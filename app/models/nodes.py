@@ -101,6 +101,22 @@ class SyncKey(Base):
         return self.expires_at is not None and self.expires_at <= clock.now()
 
 
+class KeyOffer(Base):
+    """That a node's next key waits to be made, for the admin who opens its page to see it.
+
+    `overlap_hours` is for how long the key before goes on working then.
+    """
+
+    __tablename__ = "key_offers"
+
+    node_id: Mapped[int] = mapped_column(
+        ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True
+    )
+    overlap_hours: Mapped[int]
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    expires_at: Mapped[Moment]
+
+
 class NodeRequest(Base):
     """A request of a node and how it was answered; the same one after another are one row."""
 

@@ -61,7 +61,17 @@ class UserFields(TypedDict):
     purge_at: NotRequired[
         Annotated[str, _told("When a removed mailbox goes for good, in UTC.", **_MOMENT)]
     ]
+    waits_for_owner: NotRequired[
+        Annotated[bool, _told("True while its owner has yet to choose a password; else left out.")]
+    ]
     sync: NotRequired[Annotated[SyncFields, _told("How far the change has come.")]]
+
+
+class LinkFields(TypedDict):
+    """A link that works once."""
+
+    url: Annotated[str, _told("The address to open; it works once, and is not told again.")]
+    expires_at: Annotated[str, _told("Until when it works, in UTC.", **_MOMENT)]
 
 
 class GoneFields(TypedDict):
@@ -79,7 +89,7 @@ class RemovedDomainFields(TypedDict):
 
 
 class NodeFields(TypedDict):
-    """A node; `sync_key` is there once, in the answer that makes it."""
+    """A node; `sync_key` or `key_link` is there once, in the answer that makes it."""
 
     name: Annotated[str, _told("The node's name.")]
     ip_address: Annotated[
@@ -106,6 +116,9 @@ class NodeFields(TypedDict):
     created_at: Created
     sync_key: NotRequired[
         Annotated[str, _told("The key for its agent, shown this once and never again.")]
+    ]
+    key_link: NotRequired[
+        Annotated[LinkFields, _told("Where an admin who is signed in sees the key, once.")]
     ]
 
 
@@ -139,6 +152,13 @@ class UserAnswer(TypedDict):
     """One mailbox."""
 
     user: Annotated[UserFields, _told("The mailbox.")]
+
+
+class LinkAnswer(TypedDict):
+    """One mailbox, and the link by which its owner chooses the password."""
+
+    user: Annotated[UserFields, _told("The mailbox.")]
+    link: Annotated[LinkFields, _told("The link for its owner.")]
 
 
 class RemovedUserAnswer(TypedDict):

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Select, func, select
 
+from .. import clock
 from ..caller import Caller
 from ..errors import NotFound
 from ..extensions import db
 from ..fields import NODE_NAME
-from ..models import Domain, Feed, Mailbox, Node, NodeRequest, Project, SyncKey
+from ..models import Domain, Feed, KeyOffer, Mailbox, Node, NodeRequest, Project, SyncKey
 from ..models.nodes import REQUESTS_KEPT
 from .browse import Page
 from .oversight import EXPORT_CHUNK, refuse_all_but_admins
@@ -33,6 +34,7 @@ class NodeRow:
     behind: int | None
     keys: Sequence[SyncKey] = ()
     requests: Sequence[NodeRequest] = ()
+    offer: KeyOffer | None = None
 
     @property
     def users(self) -> int | None:
@@ -82,7 +84,13 @@ def node(caller: Caller, name: str) -> NodeRow:
         .order_by(NodeRequest.last_at.desc(), NodeRequest.id.desc())
         .limit(REQUESTS_KEPT)
     ).all()
-    return NodeRow(found, _behind(found, feed), keys, requests)
+    return NodeRow(found, _behind(found, feed), keys, requests, key_offer(found))
+
+
+def key_offer(node: Node) -> KeyOffer | None:
+    """The key that waits to be seen, while its link works."""
+    offer = db.session.get(KeyOffer, node.id)
+    return offer if offer and offer.expires_at > clock.now() else None
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class Exposed:
 def exposed(caller: Caller, node: Node, number: int, per: int = 50) -> Page[Exposed]:
     """One page of the live mailboxes whose hashes a lost node held, by address."""
     refuse_all_but_admins(caller)
-    query = _held_by(node)
+    query = held_by(node)
     total = db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
     number = min(number, max(1, -(-total // per)))
     rows = db.session.execute(
@@ -111,7 +119,7 @@ def exposed(caller: Caller, node: Node, number: int, per: int = 50) -> Page[Expo
 def all_exposed(caller: Caller, node: Node) -> Iterator[Exposed]:
     """All of them, by address, read as they are used."""
     refuse_all_but_admins(caller)
-    return _in_chunks(_held_by(node).order_by(Mailbox.email).limit(EXPORT_CHUNK))
+    return _in_chunks(held_by(node).order_by(Mailbox.email).limit(EXPORT_CHUNK))
 
 
 def _in_chunks(query: Select[str, str, int, str, str]) -> Iterator[Exposed]:
@@ -121,8 +129,11 @@ def _in_chunks(query: Select[str, str, int, str, str]) -> Iterator[Exposed]:
         rows = db.session.execute(query.where(Mailbox.email > rows[-1].email)).all()
 
 
-def _held_by(node: Node) -> Select[str, str, int, str, str]:
-    """Every node gets every mailbox, but one that never asked got none, nor any after its loss."""
+def held_by(node: Node) -> Select[str, str, int, str, str]:
+    """The live mailboxes whose passwords a lost node held a hash of, and still have.
+
+    Every node gets every mailbox, but one that never asked got none, nor any after its loss.
+    """
     had_any = node.last_sync_at is not None
     return (
         select(Mailbox.email, Project.name, Project.id, Mailbox.created_at, Mailbox.updated_at)
@@ -130,6 +141,8 @@ def _held_by(node: Node) -> Select[str, str, int, str, str]:
         .join(Project, Project.id == Domain.project_id)
         .where(Domain.email_enabled, Mailbox.purge_at.is_(None))
         .where(Mailbox.created_at <= (node.lost_at if had_any and node.lost_at else ""))
+        .where(~Mailbox.is_waiting)
+        .where(func.coalesce(Mailbox.password_at, "") <= (node.lost_at or ""))
     )
 
 

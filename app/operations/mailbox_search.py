@@ -12,12 +12,13 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from .. import clock
 from ..caller import Caller
 from ..extensions import db
-from ..models import AuditEntry, Domain, Mailbox, MailboxUsage
+from ..models import AuditEntry, Domain, Mailbox, MailboxUsage, PasswordLink
 from .browse import Page
 
-MailboxState = Literal["", "active", "off", "removed"]
+MailboxState = Literal["", "active", "waiting", "off", "removed"]
 Sort = Literal["email", "-email", "quota", "-quota", "used", "-used", "changed", "-changed"]
 
 
@@ -43,10 +44,11 @@ _ORDERS: dict[str, ColumnElement[Any] | InstrumentedAttribute[Any]] = {
 
 @dataclass(frozen=True)
 class MailboxRow:
-    """A mailbox and what nodes told of it; None for one they told nothing of."""
+    """A mailbox, what nodes told of it, if they did, and the link its owner has, while it works."""
 
     mailbox: Mailbox
     usage: MailboxUsage | None
+    link: PasswordLink | None
 
 
 def mailboxes(caller: Caller, search: MailboxSearch) -> Page[MailboxRow]:
@@ -68,18 +70,30 @@ def mailboxes(caller: Caller, search: MailboxSearch) -> Page[MailboxRow]:
         .limit(search.per)
         .offset((number - 1) * search.per)
     )
+    wanted = Mailbox.id.in_(chosen.scalar_subquery())
     rows = db.session.execute(
-        select(Mailbox, MailboxUsage)
-        .outerjoin(MailboxUsage, MailboxUsage.mailbox_id == Mailbox.id)
-        .where(Mailbox.id.in_(chosen.scalar_subquery()))
-        .order_by(order, Mailbox.email)
+        _told_of(select(Mailbox, MailboxUsage, PasswordLink), wanted).order_by(order, Mailbox.email)
     ).all()
     return Page([MailboxRow(*row) for row in rows], total, number, search.per)
 
 
-def usage(caller: Caller, mailbox: Mailbox) -> MailboxUsage | None:  # noqa: ARG001 - it is theirs
-    """What nodes told of a mailbox the caller has looked up."""
-    return db.session.get(MailboxUsage, mailbox.id)
+def one(caller: Caller, mailbox: Mailbox) -> MailboxRow:  # noqa: ARG001 - it is theirs
+    """A mailbox the caller has looked up, with what a list tells of it."""
+    it = Mailbox.id == mailbox.id
+    return MailboxRow(
+        mailbox, *db.session.execute(_told_of(select(MailboxUsage, PasswordLink), it)).one()
+    )
+
+
+def _told_of(query: Any, wanted: ColumnElement[bool]) -> Any:
+    """A query about mailboxes, with what nodes told of them and the links that work."""
+    works = PasswordLink.expires_at > clock.now()
+    return (
+        query.select_from(Mailbox)
+        .outerjoin(MailboxUsage, MailboxUsage.mailbox_id == Mailbox.id)
+        .outerjoin(PasswordLink, works & (PasswordLink.mailbox_id == Mailbox.id))
+        .where(wanted)
+    )
 
 
 def just_removed(caller: Caller, count: int) -> list[str]:
@@ -113,7 +127,10 @@ def _state(state: MailboxState) -> list[ColumnElement[bool]]:
     if state == "removed":
         return [Mailbox.purge_at.is_not(None)]
     if state == "active":
-        return [Mailbox.purge_at.is_(None), Mailbox.can_login & Mailbox.can_receive]
+        works = Mailbox.can_login & Mailbox.can_receive & ~Mailbox.is_waiting
+        return [Mailbox.purge_at.is_(None), works]
+    if state == "waiting":
+        return [Mailbox.purge_at.is_(None), Mailbox.is_waiting.is_(True)]
     if state == "off":
         return [Mailbox.purge_at.is_(None), ~(Mailbox.can_login & Mailbox.can_receive)]
     return [Mailbox.purge_at.is_(None)]

@@ -23,7 +23,7 @@ from ..fields import (
     QuotaMb,
     to_cursor,
 )
-from ..models import Domain, Mailbox, MailboxUsage, PurgeOrder
+from ..models import Domain, Mailbox, MailboxUsage, PasswordLink, PurgeOrder
 from ..passwords import NewPassword
 from .answers import RemovedUserAnswer, UserAnswer, UsersAnswer
 from .operation import operation
@@ -34,19 +34,20 @@ def _hash_for_new(
     caller: Caller, *, email: Address, password: NewPassword, **_rest: object
 ) -> None:
     """Refuse what is refused anyway, then hash: it takes 50 ms, too long to hold a lock for."""
-    _refuse_if_named_like(password, email)
+    refuse_if_named_like(password, email)
     if not _is_free(caller, email):
-        _free_domain(caller, email)  # says why not
+        free_domain(caller, email)  # says why not
     password.hash(settings.mailbox_bcrypt_cost)
 
 
 def _hash_for_known(caller: Caller, *, email: Address, password: NewPassword) -> None:
-    _refuse_if_named_like(password, email)
+    refuse_if_named_like(password, email)
     caller.live_mailbox(email)
     password.hash(settings.mailbox_bcrypt_cost)
 
 
-def _refuse_if_named_like(password: NewPassword, email: Address) -> None:
+def refuse_if_named_like(password: NewPassword, email: Address) -> None:
+    """Raises Invalid when the password is the mailbox's own address or a part of it."""
     shown = Address(email.local_part, domain_in_unicode(email.domain))
     password.refuse_if_named_like(str(email), *email, str(shown), shown.domain)
 
@@ -66,9 +67,10 @@ def add_user(
 
     Its owner can sign in as soon as the nodes have fetched the change, within a minute. An address
     that is taken is refused with MAILBOX_EXISTS, one whose mailbox was removed and is not purged
-    yet with MAILBOX_REMOVED: restore it with restore-user, or remove it with hard_delete.
+    yet with MAILBOX_REMOVED: restore it with restore-user, or remove it with hard_delete. Where the
+    owner can choose the password, use invite-user instead: then nobody else ever knows it.
     """
-    domain = _free_domain(caller, email)
+    domain = free_domain(caller, email)
     mailbox = Mailbox(
         domain_id=domain.id,
         email=str(email),
@@ -101,6 +103,7 @@ def remove_user(
     if mailbox.is_active:
         mailbox.purge_at = clock.from_now(days=settings.grace_days)
         mailbox.updated_at = clock.now()
+        end_link(mailbox)
     return Changed(mailbox)
 
 
@@ -155,12 +158,13 @@ def list_users(
 def update_password(caller: Caller, *, email: Email, password: Password) -> Changed:
     """Give a mailbox another password; the old one stops working as soon as the nodes know.
 
-    Sessions that are open with the old one are ended. A removed mailbox is refused with
-    MAILBOX_REMOVED.
+    Sessions that are open with the old one are ended, and so is a link to choose one. A removed
+    mailbox is refused with MAILBOX_REMOVED. Where the owner can choose the password, use
+    send-password-link instead.
     """
     mailbox = caller.live_mailbox(email)
-    mailbox.password_hash = password.hash(settings.mailbox_bcrypt_cost)
-    mailbox.updated_at = clock.now()
+    mailbox.renew_password(password.hash(settings.mailbox_bcrypt_cost))
+    end_link(mailbox)
     return Changed(mailbox)
 
 
@@ -187,6 +191,11 @@ def update_user(
     if usage and usage.bytes is not None:
         mailbox.percent_used = usage.bytes * 100 // (mailbox.quota_mb * 2**20)
     return Changed(mailbox)
+
+
+def end_link(mailbox: Mailbox) -> None:
+    """End the one-time link of a mailbox, if it has one."""
+    db.session.execute(db.delete(PasswordLink).where(PasswordLink.mailbox_id == mailbox.id))
 
 
 # Made once, all of these: making them takes longer than running them.
@@ -232,7 +241,7 @@ def _is_free(caller: Caller, email: Address) -> bool:
     return db.session.scalar(_FREE, given) is not None
 
 
-def _free_domain(caller: Caller, email: Address) -> Domain:
+def free_domain(caller: Caller, email: Address) -> Domain:
     """The domain a mailbox can be made on. Refuses an address that is taken."""
     domain = caller.mail_domain(email.domain, field="email")
     taken = db.session.scalar(_BY_ADDRESS, {"email": str(email)})

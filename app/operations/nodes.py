@@ -6,13 +6,16 @@ from .. import clock
 from ..caller import Caller
 from ..credentials import SYNC_KEY, digest, hint, make
 from ..errors import Conflict, NotFound
-from ..extensions import db
-from ..fields import IpAllow, NodeName, OverlapHours
-from ..models import Node, SyncKey
+from ..extensions import db, settings
+from ..fields import IpAllow, KeyAsLink, NodeName, OverlapHours
+from ..models import KeyOffer, Node, SyncKey
 from .answers import NodeAnswer, NodesAnswer, RemovedNodeAnswer
+from .fleet import key_offer
 from .operation import operation
 from .reports import finish_purges
-from .results import GoneNode, Nodes, OneNode
+from .results import GoneNode, Link, Nodes, OneNode
+
+OFFER_DAYS = 7
 
 
 @operation(who="admin", answers=NodesAnswer, title="List mail nodes", reads=True)
@@ -33,17 +36,22 @@ def add_node(
     *,
     name: NodeName,
     ip_address: IpAllow | None = None,
+    key_as_link: KeyAsLink = False,
 ) -> OneNode:
     """Create a mail node and answer its sync key, which is shown this once and never again.
 
-    For admins. With ip_address, an address or CIDR network, the key works from there only. A name
-    that is taken is refused with NODE_EXISTS.
+    For admins. With key_as_link the key is kept out of this conversation: the answer has a link
+    instead, where an admin who is signed in sees it once, within a week, with the command for the
+    node. With ip_address, an address or CIDR network, the key works from there only. A name that is
+    taken is refused with NODE_EXISTS.
     """
     if db.session.scalar(db.select(Node.id).where(Node.name == name)):
         raise Conflict("NODE_EXISTS", f"There already is a node {name}.", field="name")
     node = Node(name=name, ip_address=ip_address)
     db.session.add(node)
     db.session.flush()
+    if key_as_link:
+        return _offer_key(node, overlap_hours=0)
     return OneNode(node, sync_key=_new_key(node))
 
 
@@ -55,25 +63,64 @@ def add_node(
     adds_up=True,
 )
 def rotate_node_key(
-    caller: Caller,  # noqa: ARG001
+    caller: Caller,
     *,
     name: NodeName,
     overlap_hours: OverlapHours = 168,
+    key_as_link: KeyAsLink = False,
 ) -> OneNode:
     """Make a new sync key for a node and answer it, this once and never again.
 
     For admins. The key before goes on working for overlap_hours, a week unless told otherwise, so
     that the node can be given the new one in peace; with 0 it ends at once. Two keys work at most:
-    one that is older still ends at once.
+    one that is older still ends at once. With key_as_link, and always when an assistant asks, the
+    answer has a link instead: the key is made, and the hours begin, when an admin who is signed in
+    opens it within a week.
     """
     node = _node(name)
+    _refuse_lost(node)
+    if key_as_link or caller.is_assistant:
+        return _offer_key(node, overlap_hours=overlap_hours)
+    return _rotated(node, overlap_hours)
+
+
+@operation(who="admin", is_internal=True)
+def collect_node_key(caller: Caller, *, name: NodeName) -> OneNode:  # noqa: ARG001
+    """Make the key that waits to be seen, and answer it, this once."""
+    node = _node(name)
+    _refuse_lost(node)
+    offer = key_offer(node)
+    if offer is None:
+        raise NotFound("LINK_OVER", "This key was shown already, or not in time; make a new one.")
+    return _rotated(node, offer.overlap_hours)
+
+
+def _offer_key(node: Node, *, overlap_hours: int) -> OneNode:
+    """The address is no secret: who opens it has to be an admin."""
+    _withdraw_offer(node)
+    end = clock.from_now(days=OFFER_DAYS)
+    db.session.add(KeyOffer(node_id=node.id, overlap_hours=overlap_hours, expires_at=end))
+    url = f"{settings.public_url}/admin/nodes/{node.name}/key"
+    return OneNode(node, key_link=Link(url, end))
+
+
+def _withdraw_offer(node: Node) -> None:
+    db.session.execute(db.delete(KeyOffer).where(KeyOffer.node_id == node.id))
+
+
+def _refuse_lost(node: Node) -> None:
     if node.lost_at:
         raise Conflict(
             "NODE_LOST",
-            f"{name} was lost: nothing that may still be on it gets a key.",
+            f"{node.name} was lost: nothing that may still be on it gets a key.",
             field="name",
             recovery="Set the machine up anew and add it again: remove-node, then add-node.",
         )
+
+
+def _rotated(node: Node, overlap_hours: int) -> OneNode:
+    """The node with a new key; those from before end when they should."""
+    _withdraw_offer(node)
     keys = db.session.scalars(
         db.select(SyncKey).where(SyncKey.node_id == node.id).order_by(SyncKey.id.desc())
     ).all()
@@ -117,6 +164,7 @@ def lose_node(caller: Caller, *, name: NodeName) -> OneNode:  # noqa: ARG001
     node = _node(name)
     node.lost_at = node.lost_at or clock.now()
     db.session.execute(db.delete(SyncKey).where(SyncKey.node_id == node.id))
+    _withdraw_offer(node)
     db.session.flush()
     finish_purges()
     return OneNode(node)

@@ -16,6 +16,8 @@ from .answers import (
     DomainAnswer,
     DomainFields,
     DomainsAnswer,
+    LinkAnswer,
+    LinkFields,
     NodeAnswer,
     NodeFields,
     NodesAnswer,
@@ -122,6 +124,29 @@ class Changed:
         return {"user": fields}
 
 
+@dataclass(frozen=True)
+class Link:
+    """A one-time link, told once, and until when it works."""
+
+    url: str
+    expires_at: str
+
+    def to_dict(self) -> LinkFields:
+        """The link as programs see it."""
+        return {"url": self.url, "expires_at": self.expires_at}
+
+
+@dataclass(kw_only=True)
+class Linked(Changed):
+    """A mailbox and the new link by which its owner chooses the password."""
+
+    link: Link
+
+    def to_answer(self) -> LinkAnswer:
+        """The mailbox, and the link."""
+        return {**super().to_answer(), "link": self.link.to_dict()}
+
+
 @dataclass
 class GoneMailbox:
     """A mailbox that is gone for good."""
@@ -152,10 +177,11 @@ class Users:
 
 @dataclass
 class OneNode:
-    """A node; `sync_key` only in the answer that makes it."""
+    """A node; `sync_key`, or the link to see it, only in the answer that makes it."""
 
     node: Node
     sync_key: str | None = None
+    key_link: Link | None = None
 
     def to_dict(self) -> NodeFields:
         """The node as programs see it."""
@@ -173,6 +199,8 @@ class OneNode:
         }
         if self.sync_key:
             fields["sync_key"] = self.sync_key
+        if self.key_link:
+            fields["key_link"] = self.key_link.to_dict()
         return fields
 
     def to_answer(self) -> NodeAnswer:
@@ -211,6 +239,7 @@ USER_COLUMNS = (
     Mailbox.created_at,
     Mailbox.updated_at,
     Mailbox.purge_at,
+    Mailbox.is_waiting,
 )
 
 
@@ -222,6 +251,7 @@ def user_fields(
     created_at: str,
     updated_at: str,
     purge_at: str | None,
+    is_waiting: bool,
 ) -> UserFields:
     """A mailbox as programs see it, from its USER_COLUMNS."""
     fields: UserFields = {
@@ -236,6 +266,8 @@ def user_fields(
     }
     if purge_at is not None:
         fields["purge_at"] = purge_at
+    if is_waiting:
+        fields["waits_for_owner"] = True
     return fields
 
 

@@ -13,6 +13,7 @@ from . import (
     account,
     admin_audit,
     admin_domains,
+    admin_keys,
     admin_losses,
     admin_nodes,
     admin_people,
@@ -20,9 +21,11 @@ from . import (
     auth,
     docs,
     domains,
+    mailbox_links,
     mailboxes,
     overview,
     tokens,
+    welcome,
 )
 from .access import find_visitor, require_access, send_to_sign_in
 from .files import compress
@@ -30,13 +33,16 @@ from .pages import answer_error, finish, offer_to_templates
 
 BLUEPRINTS = (
     auth.bp,
+    welcome.bp,
     overview.bp,
     domains.bp,
     mailboxes.bp,
+    mailbox_links.bp,
     tokens.bp,
     account.bp,
     docs.bp,
     admin_nodes.bp,
+    admin_keys.bp,
     admin_losses.bp,
     admin_domains.bp,
     admin_projects.bp,

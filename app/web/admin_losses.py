@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from flask import Blueprint, Response, abort, request
 
 from ..errors import Invalid
 from ..models import Node
 from ..operations import OPERATIONS, fleet
+from ..operations.links import ExposedLink
 from .access import access
 from .csv_files import csv_file
 from .forms import ConfirmNodeForm
-from .pages import go, me, render
+from .pages import go, me, never_stored, render
 from .searches import whole
 
 bp = Blueprint("admin_losses", __name__, url_prefix="/admin/nodes/<name>")
 
+LINK_COLUMNS = ("email", "project", "link", "expires_at")
 COLUMNS = ("email", "project_id", "project", "created_at", "updated_at")
 
 
@@ -53,6 +57,25 @@ def download(name: str) -> Response:
     node = _lost(name)
     rows = fleet.all_exposed(me(), node)
     return csv_file(f"mailcote-{node.name}-exposed.csv", COLUMNS, rows)
+
+
+@bp.post("/password-links")
+@access("admin")
+def send_links(name: str) -> Response:
+    """Make a link for each of them, as a file that is shown once.
+
+    The first ones are made before anything is answered: what is refused then is a page.
+    """
+    node, caller, send = _lost(name), me(), OPERATIONS["send-exposed-links"]
+    first = send(caller, name=node.name)
+
+    def following() -> Iterator[ExposedLink]:
+        some = first
+        while some:
+            yield from some
+            some = send(caller, name=name, after=some[-1].email)
+
+    return never_stored(csv_file(f"mailcote-{node.name}-links.csv", LINK_COLUMNS, following()))
 
 
 def _lost(name: str) -> Node:

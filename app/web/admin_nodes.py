@@ -35,7 +35,7 @@ def add() -> Response:
     except OperationError as error:
         form.refuse(error)
         return _list_page(form, status=error.status)
-    return _key_page(made)
+    return key_page(made)
 
 
 @bp.get("/<name>")
@@ -64,7 +64,7 @@ def rotate(name: str) -> Response:
     except OperationError as error:
         form.refuse(error)
         return _page(name, form, status=error.status)
-    return _key_page(made, hours=hours)
+    return key_page(made, hours=hours)
 
 
 @bp.post("/<name>/pause")
@@ -124,7 +124,8 @@ def _page(name: str, form: RotateForm, status: int = 200) -> Response:
     )
 
 
-def _key_page(made: OneNode, hours: object = None) -> Response:
+def key_page(made: OneNode, hours: object = None) -> Response:
+    """A key, shown this once; `hours` is for how long the one before goes on working."""
     return never_stored(
         render(
             "admin_nodes/key.html",

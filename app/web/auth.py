@@ -1,4 +1,4 @@
-"""Signing in and out, and the one-time link by which somebody chooses a password."""
+"""Signing in and out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from flask_login import current_user, login_user, logout_user
 from .. import sessions
 from ..errors import OperationError
 from ..network import client_address
-from ..operations.access import accept_welcome, welcomed
 from .access import access, find_visitor, safe_target, send_to_sign_in
-from .forms import SignInForm, WelcomeForm
-from .pages import go, me, never_stored, render
+from .forms import SignInForm
+from .pages import go, me, render
 
 bp = Blueprint("auth", __name__)
 
@@ -33,11 +32,13 @@ def enter() -> Response:
     """Begin a session, and go where somebody wanted to be."""
     form = SignInForm()
     try:
-        credential = sessions.sign_in(form.email.data or "", form.password.data or "", **_where())
+        credential = sessions.sign_in(
+            form.email.data or "", form.password.data or "", **from_where()
+        )
     except OperationError as error:
         form.refuse(error)
         return render("auth/sign_in.html", status=error.status, form=form)
-    _begin(credential)
+    begin(credential)
     return _to(safe_target(form.next.data))
 
 
@@ -51,36 +52,7 @@ def leave() -> Response:
     return go("auth.sign_in", said="You are signed out.")
 
 
-@bp.get("/welcome/<token>")
-@access("everyone")
-def welcome(token: str) -> Response:
-    """The page of a one-time link."""
-    person = welcomed(token)
-    if person is None:
-        return render("auth/welcome_over.html", status=404)
-    return never_stored(render("auth/welcome.html", form=WelcomeForm(), email=person.email))
-
-
-@bp.post("/welcome/<token>")
-@access("everyone")
-def choose_password(token: str) -> Response:
-    """Take the chosen password; the link is used up and its owner is signed in."""
-    form = WelcomeForm()
-    person = welcomed(token)
-    if person is None:
-        return render("auth/welcome_over.html", status=404)
-    try:
-        caller = sessions.by_link(person, client_address(request))
-        accept_welcome(caller, token=token, password=form.password.data or "")
-    except OperationError as error:
-        form.refuse(error)
-        page = render("auth/welcome.html", status=error.status, form=form, email=person.email)
-        return never_stored(page)
-    _begin(sessions.begin_for(person, **_where()))
-    return go("overview.index", said="Your password is set. You are signed in.")
-
-
-def _begin(credential: str) -> None:
+def begin(credential: str) -> None:
     """Take over the new session; nothing of the browser's former one is kept."""
     session.clear()
     visitor = find_visitor(credential)
@@ -89,7 +61,8 @@ def _begin(credential: str) -> None:
     login_user(visitor)
 
 
-def _where() -> dict[str, str]:
+def from_where() -> dict[str, str]:
+    """Where the request came from, as a session keeps it."""
     return {
         "address": client_address(request),
         "user_agent": request.headers.get("User-Agent", ""),

@@ -15,6 +15,7 @@ from ..operations.mailbox_search import MailboxSearch, MailboxState, Sort
 from ..passwords import generate
 from .access import access
 from .forms import ConfirmForm, MailboxForm, MailboxSettingsForm, PasswordForm
+from .mailbox_links import link_page
 from .pages import go, my_project, never_stored, render
 from .searches import address_of, number_of, one_of, text_of, whole
 
@@ -60,21 +61,23 @@ def new() -> Response:
 @bp.post("/new")
 @access("person")
 def add() -> Response:
-    """Make it, and show once what its owner needs."""
-    form = MailboxForm()
-    email = f"{form.local_part.data or ''}@{form.domain.data or ''}"
+    """Make it, and show once what its owner needs: the password, or the link to choose one."""
+    form, is_invitation = MailboxForm(), "invite" in request.form
+    given: dict[str, Any] = {} if is_invitation else {"password": form.password.data or ""}
     try:
-        made = OPERATIONS["add-user"](
+        made = OPERATIONS["invite-user" if is_invitation else "add-user"](
             my_project(),
-            email=email,
-            password=form.password.data or "",
+            email=f"{form.local_part.data or ''}@{form.domain.data or ''}",
             quota_mb=number_of(form.quota_mb.data),
+            **given,
         )
     except OperationError as error:
         if error.field == "email":
             error.field = "local_part"
         form.refuse(error)
         return _new_page(form, status=error.status)
+    if is_invitation:
+        return link_page(made, is_new=True)
     page = render(
         "mailboxes/added.html",
         mailbox=made.mailbox,
@@ -243,11 +246,13 @@ def _page(
     settings_form: MailboxSettingsForm | None = None,
     password_form: PasswordForm | None = None,
 ) -> Response:
+    row = mailbox_search.one(my_project(), mailbox)
     page = render(
         "mailboxes/show.html",
         status=status,
         mailbox=mailbox,
-        usage=mailbox_search.usage(my_project(), mailbox),
+        usage=row.usage,
+        link=row.link,
         sync=browse.sync(my_project(), mailbox.revision),
         settings_form=settings_form or _settings_of(mailbox),
         password_form=password_form or PasswordForm(formdata=None, data={"password": generate()}),

@@ -20,6 +20,7 @@ class Exhibition:
 
     people: dict[str, tuple[str, str]] = field(default_factory=dict)  # address and password
     welcome: str = ""
+    owner: str = ""  # the link of a mailbox that waits for its owner
 
     def fill(self, panel: Panel, folder: Path) -> None:
         """Put it all into an empty panel."""
@@ -46,6 +47,11 @@ class Exhibition:
             for agent in ("Mozilla/5.0 (iPhone) Version/18.0 Safari/604.1", "curl/8.0"):
                 email, password = self.people["anna"]
                 sessions.sign_in(email, password, address="192.0.2.7", user_agent=agent)
+
+        invited = panel.run("invite-user", project=1, email=f"waiting@{example.BAKERY}")
+        self.owner = invited.link.url.rpartition("/")[2]
+        panel.run("invite-user", project=1, email=f"nolink@{example.BAKERY}")
+        panel.run("revoke-password-link", project=1, email=f"nolink@{example.BAKERY}")
 
     def _studio(self, panel: Panel) -> None:
         panel.run("assign-domain", domain="a-rather-long-name-for-a-domain.example", project_id=2)
@@ -93,3 +99,4 @@ def _nodes(panel: Panel) -> None:
             db.session.commit()
     panel.run("rotate-node-key", name="mpi02", overlap_hours=24)
     panel.run("pause-node", name="mpi04")
+    panel.run("rotate-node-key", name="mpi03", overlap_hours=24, key_as_link=True)

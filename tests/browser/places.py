@@ -25,9 +25,9 @@ class Place:
     def __str__(self) -> str:
         return " ".join(part for part in (self.who, self.path, self.state) if part)
 
-    def go(self, page: Page, welcome: str) -> None:
+    def go(self, page: Page, welcome: str, owner: str) -> None:
         """Go there, and do what has to be done."""
-        answer = page.goto(self.path.replace("WELCOME", welcome))
+        answer = page.goto(self.path.replace("WELCOME", welcome).replace("OWNER", owner))
         assert answer is not None
         assert answer.status == self.status, self.path
         if self.act:
@@ -97,6 +97,7 @@ PAGES = (
     Place("/sign-in"),
     Place("/sign-in?expired=1&next=/tokens"),
     Place("/welcome/WELCOME"),
+    Place("/welcome/OWNER"),
     Place("/", "anna"),
     Place("/domains", "anna"),
     Place(f"/domains/{BAKERY}", "anna"),
@@ -109,6 +110,9 @@ PAGES = (
     Place("/mailboxes/new", "anna"),
     Place(INFO, "anna"),
     Place(f"/mailboxes/old-shop@{BAKERY}", "anna"),
+    Place(f"/mailboxes/waiting@{BAKERY}", "anna"),
+    Place(f"/mailboxes/nolink@{BAKERY}", "anna"),
+    Place("/mailboxes?state=waiting", "anna"),
     Place(f"{INFO}/delete", "anna"),
     Place("/tokens", "anna"),
     Place("/tokens/new", "anna"),
@@ -137,6 +141,7 @@ PAGES = (
     Place("/admin/nodes/mpi02", "admin"),
     Place("/admin/nodes/mpi03", "admin"),
     Place("/admin/nodes/mpi04", "admin"),
+    Place("/admin/nodes/mpi03/key", "admin"),
     Place("/admin/nodes/mpi01/remove", "admin"),
     Place(DOMAIN, "admin"),
     Place(f"{DOMAIN}?q=nobody-is-called-so", "admin"),
@@ -163,6 +168,7 @@ PAGES = (
 ERRORS = (
     Place("/welcome/wpw_nothing", status=404),
     Place("/no/such/page", status=404),
+    Place("/admin/nodes/mpi01/key", "admin", status=404),
     Place("/mailboxes/no-such-mailbox@korenaar.example", "anna", status=404),
     Place("/admin/nodes", "anna", status=403),
 )
@@ -171,7 +177,14 @@ ERRORS = (
 AFTERWARDS = (
     Place("/sign-in", "", send("Sign in", email="a@b.example", password="wrong"), state="refused"),
     Place("/welcome/WELCOME", "", send("Set password and sign in", password="x"), state="refused"),
+    Place("/welcome/OWNER", "", send("Set password", password="x"), state="refused"),
     Place("/mailboxes/new", "anna", send("Create mailbox", quota_mb="0"), state="refused"),
+    Place(
+        "/mailboxes/new",
+        "anna",
+        make("Let its owner choose the password", local_part="invited"),
+        state="invited done",
+    ),
     Place("/mailboxes/new", "anna", make("Create mailbox", local_part="made"), state="done"),
     Place(INFO, "anna", send("Save", quota_mb="none"), state="settings refused"),
     Place(INFO, "anna", send("Set this password", password="x"), state="password refused"),

@@ -66,7 +66,7 @@ def visit(gallery: Desk, shown: tuple[Panel, Exhibition], place: Place) -> Page:
     gallery.expect(place.status)
     person = exhibition.people[place.who] if place.who else ()
     page = gallery.open(*person)
-    place.go(page, exhibition.welcome)
+    place.go(page, exhibition.welcome, exhibition.owner)
     return page
 
 

@@ -39,7 +39,7 @@ def test_it_is_light_and_holds_still(
     page = gallery.open(*person)
     page.add_init_script(_NOTE_SHIFTS)
     sizes = weigh(page)
-    place.go(page, exhibition.welcome)
+    place.go(page, exhibition.welcome, exhibition.owner)
     page.wait_for_load_state("networkidle")
     page.evaluate(_PAINTED)
     assert 0 < sum(sizes) <= MAX_BYTES

@@ -28,9 +28,10 @@ from app.config import Settings
 from app.database import write_transaction
 from app.errors import OperationError
 from app.extensions import Base, db
-from app.models import Feed, Person, WebSession
+from app.models import Feed, KeyOffer, Person, WebSession
 from app.operations import OPERATIONS
 from app.operations.access import welcomed
+from app.operations.links import linked
 from tests.applications import let_go
 from tests.conftest import ON_BOTH, PASSWORD, Cast
 from tests.databases import (
@@ -397,14 +398,19 @@ def test_sessions_and_one_time_links_do_not_come_back(
         session = WebSession(digest="1" * 64, person_id=person_id, address="::1", user_agent="")
         with write_transaction() as transaction:
             transaction.add(session)
-        assert welcomed(link)
+        caller = command_line().in_project(1)
+        invited = OPERATIONS["invite-user"](caller, email="owner@example.nl").link.url
+        OPERATIONS["add-node"](caller, name="mpi02", key_as_link=True)
+        owners = invited.rpartition("/")[2]
+        assert welcomed(link) and linked(owners)
     mailcote = Mailcote(settings)
     mailcote.done("backup", str(file))
     said = mailcote.done("restore", str(file))
     assert "tokens and sync keys that were revoked since then work again" in said.out
     with app.app_context():
         assert db.session.scalars(db.select(WebSession)).all() == []
-        assert welcomed(link) is None
+        assert welcomed(link) is None and linked(owners) is None
+        assert db.session.scalars(db.select(KeyOffer)).all() == []
         person = db.session.get(Person, person_id)
         assert person and person.password_hash
 

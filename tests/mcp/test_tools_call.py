@@ -32,8 +32,12 @@ STORY: list[tuple[str, str, dict[str, Any]]] = [
     ("list-users", "alice", {}),
     ("restore-user", "root", {**INFO, "project_id": 1}),
     ("remove-user", "alice", {**INFO, "hard_delete": True}),
+    ("invite-user", "alice", {**INFO, "quota_mb": 5}),
+    ("send-password-link", "alice", INFO),
+    ("revoke-password-link", "root", {**INFO, "project_id": 1}),
     ("remove-domain", "root", {"domain": "new.nl"}),
     ("add-node", "root", {"name": "mpi02"}),
+    ("add-node", "root", {"name": "mpi03", "key_as_link": True}),
     ("list-nodes", "root", {}),
     ("rotate-node-key", "root", {"name": "mpi02", "overlap_hours": 1}),
     ("pause-node", "root", {"name": "mpi02"}),
@@ -73,7 +77,9 @@ def test_what_comes_and_goes_is_as_the_schemas_say(
         assert list(closed.iter_errors(answer)) == [], name
         assert PASSWORD not in str(answer)
         assert "$2" not in str(answer)
-        assert ("sync_key" in str(answer)) == (name in ("add-node", "rotate-node-key"))
+        assert ("sync_key" in str(answer)) == (
+            name == "add-node" and "key_as_link" not in arguments
+        )
         for secret in (PASSWORD, answer.get("node", {}).get("sync_key", PASSWORD)):
             assert secret not in caplog.text
 
@@ -129,6 +135,14 @@ def test_arguments_may_be_left_out(mcp: Assistant, old: Assistant) -> None:
     for assistant in (mcp, old):
         assert "domains" in done(assistant.result("tools/call", name=name))
         assert "domains" in done(assistant.result("tools/call", name=name, arguments={}))
+
+
+def test_a_new_key_of_a_node_stays_out_of_the_conversation(mcp: Assistant, api: Api) -> None:
+    for arguments in ({}, {"key_as_link": False}, {"key_as_link": True}):
+        node = done(mcp("rotate-node-key", "root", name="mpi01", **arguments))["node"]
+        assert "sync_key" not in node
+        assert node["key_link"]["url"].endswith("/admin/nodes/mpi01/key")
+    assert "sync_key" in assert_success(api("rotate-node-key", "root", name="mpi01"))["node"]
 
 
 def test_a_change_is_in_the_audit_log(app: Flask, mcp: Assistant) -> None:

@@ -20,12 +20,20 @@ DESTROYING = {
     "disable-email",
     "remove-user",
     "update-password",
+    "send-password-link",
     "remove-domain",
     "rotate-node-key",
     "lose-node",
     "remove-node",
 }
-ADDING_UP = {"add-user", "add-domain", "add-node", "rotate-node-key"}
+ADDING_UP = {
+    "add-user",
+    "invite-user",
+    "send-password-link",
+    "add-domain",
+    "add-node",
+    "rotate-node-key",
+}
 
 
 def listed(assistant: Assistant, who: str = "root") -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ import pytest
 
 from app.demo import dovecot as module
 from app.demo.dovecot import DovecotError, PrivateDovecot, missing_packages
+from app.passwords import hash_of_none
 from tests.node.clients import MAIL, TIMEOUT, imap_login, lmtp_deliver
 
 pytestmark = [
@@ -147,6 +148,20 @@ def test_without_login_it_still_receives(node: Node) -> None:
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         node.login("paused@example.nl")
     assert node.deliver("paused@example.nl") == 250
+
+
+def test_who_waits_for_an_owner_receives_and_nobody_signs_in(node: Node) -> None:
+    """The hash that no password has is one to Dovecot too: wrong, and no fault of the server's."""
+    node.add("waiting@example.nl")
+    nobodys = hash_of_none(4)
+    node.sql("UPDATE users SET password = ? WHERE email = 'waiting@example.nl'", nobodys)
+    assert node.deliver("waiting@example.nl") == 250
+    for password in (PASSWORD, "." * 31, nobodys):
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            node.login("waiting@example.nl", password)
+    chosen = hashed(PASSWORD)
+    node.sql("UPDATE users SET password = ? WHERE email = 'waiting@example.nl'", chosen)
+    assert node.messages("waiting@example.nl") == 1
 
 
 def test_without_delivery_it_can_still_be_read(node: Node) -> None:

@@ -82,6 +82,47 @@ def test_all_of_them_come_as_a_file(
     ]
 
 
+def test_links_for_all_of_them_come_as_a_file_that_is_made_once(
+    app: Flask, root: Browser, visitor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.operations.links.MANY", 1)
+    root.get(NODE)
+    root.follow(root.post(f"{NODE}/lose", typed="mpi01"))
+    with app.app_context():  # a while ago: a password of the same second might be the lost one
+        db.session.execute(db.update(Node).values(lost_at="2026-02-01T00:00:00Z"))
+        db.session.commit()
+
+    def send() -> dict[str, str]:
+        file = root.post(f"{NODE}/password-links")
+        assert (file.mimetype, file.headers["Cache-Control"]) == ("text/csv", "no-store")
+        first, *lines = file.text.splitlines()
+        assert first == "email,project,link,expires_at"
+        cells = [line.split(",") for line in lines]
+        return {email: link.removeprefix("http://127.0.0.1:8000") for email, _, link, _ in cells}
+
+    before, links = send(), send()
+    assert list(links) == ["info@charlie.nl", "info@example.nl"]
+    assert visitor.get(before["info@example.nl"]).status_code == 404, "links from before end"
+    assert visitor.get(links["info@example.nl"]).status_code == 200
+    visitor.post(links["info@example.nl"], password="another horse battery")
+    page = root.get(f"{NODE}/exposed").text
+    assert "info@example.nl" not in page, "its password is renewed"
+    assert "info@charlie.nl" in page
+    assert list(send()) == ["info@charlie.nl"]
+    assert root.get("/admin/audit?action=send-exposed-links").text.count("mpi01") >= 3
+
+
+def test_who_waits_for_an_owner_had_no_password_to_lose(app: Flask, root: Browser) -> None:
+    with app.app_context():
+        waits = db.update(Mailbox).where(Mailbox.email == "info@charlie.nl")
+        db.session.execute(waits.values(is_waiting=True))
+        db.session.commit()
+    root.get(NODE)
+    page = root.follow(root.post(f"{NODE}/lose", typed="mpi01")).text
+    assert "info@example.nl" in page
+    assert "info@charlie.nl" not in page
+
+
 def test_a_mailbox_made_after_the_loss_was_not_on_it(app: Flask, root: Browser) -> None:
     root.get(NODE)
     root.post(f"{NODE}/lose", typed="mpi01")
@@ -109,5 +150,6 @@ def test_customers_may_see_none_of_it(app: Flask, alice: Browser, people: Cast) 
         page = alice.get(f"{NODE}/{path}")
         assert page.status_code == 403
         assert "charlie" not in page.text
-    assert alice.post(f"{NODE}/lose", typed="mpi01").status_code == 403
+    for path in ("lose", "password-links"):
+        assert alice.post(f"{NODE}/{path}", typed="mpi01").status_code == 403
     assert _ask(app, people) == 200

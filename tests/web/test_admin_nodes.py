@@ -8,13 +8,69 @@ import pytest
 from flask import Flask
 
 from app import clock
+from app.caller import command_line
 from app.extensions import db
-from app.models import Node, NodeRequest, SyncKey
+from app.models import KeyOffer, Node, NodeRequest, SyncKey
+from app.operations import OPERATIONS
 from tests.conftest import Cast
 from tests.web.conftest import MAX_QUERIES, Browser
 
 KEY = re.compile(r'id="the-key">(mck_[0-9A-Za-z]{38})<')
 NODE = "/admin/nodes/mpi01"
+
+
+def test_a_key_that_was_asked_for_as_a_link_is_shown_once(
+    app: Flask, root: Browser, alice: Browser
+) -> None:
+    with app.app_context():
+        caller = command_line()
+        made = OPERATIONS["add-node"](caller, name="mpi02", key_as_link=True).to_answer()["node"]
+    assert "sync_key" not in made
+    path = made["key_link"]["url"].removeprefix("http://127.0.0.1:8000")
+    alice.get("/mailboxes")
+    assert (alice.get(path).status_code, alice.post(path).status_code) == (403, 403)
+    assert "A key waits to be shown" in root.get("/admin/nodes/mpi02").text
+    for _ in range(2):
+        page = root.get(path)
+        assert page.status_code == 200
+        assert not KEY.search(page.text), "looking at it makes no key"
+    page = root.post(path)
+    assert page.headers["Cache-Control"] == "no-store"
+    key = KEY.search(page.text)
+    assert key and "sudo sh -s -- --key" in page.text
+    assert _sync(app, key[1]) == 200
+    for again in (root.get(path), root.post(path)):
+        assert again.status_code == 404
+        assert "No key waits here" in again.text
+    assert "collect-node-key" in root.get("/admin/audit").text
+
+
+def test_a_new_key_by_link_leaves_the_one_before_until_it_is_shown(
+    app: Flask, root: Browser, cast: Cast
+) -> None:
+    with app.app_context():
+        OPERATIONS["rotate-node-key"](
+            command_line(), name="mpi01", overlap_hours=0, key_as_link=True
+        )
+    assert "The key before then stops working at once." in root.get(f"{NODE}/key").text
+    assert _sync(app, cast.sync_key) == 200
+    page = root.post(f"{NODE}/key")
+    assert "New key for mpi01" in page.text
+    assert _sync(app, cast.sync_key) == 401
+
+
+@pytest.mark.parametrize("how", ["lost", "rotated", "too old"])
+def test_a_key_that_waits_ends(app: Flask, root: Browser, how: str) -> None:
+    with app.app_context():
+        run, caller = OPERATIONS, command_line()
+        run["rotate-node-key"](caller, name="mpi01", key_as_link=True)
+        if how == "too old":
+            db.session.execute(db.update(KeyOffer).values(expires_at="2020-01-01T00:00:00Z"))
+            db.session.commit()
+        else:
+            run["lose-node" if how == "lost" else "rotate-node-key"](caller, name="mpi01")
+    assert root.get(f"{NODE}/key").status_code == 404
+    assert root.post(f"{NODE}/key").status_code in (404, 409)
 
 
 def _set(app: Flask, **values: object) -> None:

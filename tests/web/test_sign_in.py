@@ -302,26 +302,3 @@ class TestThrottle:
     def test_signing_in_rightly_costs_nothing(self, visitor: Browser) -> None:
         for _ in range(12):
             assert self.attempt(visitor, "192.0.2.9", ALICE, PEOPLES_PASSWORD) == 303
-
-
-def test_a_welcome_link_works_once(app: Flask, visitor: Browser) -> None:
-    with app.app_context():
-        made = OPERATIONS["add-person"](command_line(), email="new@people.example", projects=[1])
-    path = f"/welcome/{made.welcome}"
-    page = visitor.get(path)
-    assert page.headers["Cache-Control"] == "no-store"
-    assert visitor.post(path, password="short").status_code == 422
-    done = visitor.post(path, password="a good pass phrase")
-    assert "You are signed in." in visitor.follow(done).text
-    with app.app_context():
-        chosen = db.select(AuditEntry.address).where(AuditEntry.action == "accept-welcome")
-        assert db.session.scalars(chosen).all() == ["127.0.0.1"]
-    assert visitor.get(path).status_code == 404
-    assert visitor.post(path, password="a second pass phrase").status_code == 404
-
-
-@pytest.mark.parametrize("token", ["mcw_nonsense", "x", "mcw_" + "0" * 38])
-def test_a_wrong_welcome_link_is_over(visitor: Browser, token: str) -> None:
-    page = visitor.get(f"/welcome/{token}")
-    assert page.status_code == 404
-    assert "This link is over" in page.text
