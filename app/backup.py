@@ -41,7 +41,7 @@ _BEGIN_ANEW = """
 UPDATE {schema}feed SET epoch = '{epoch}', shrink_is_meant = false;
 UPDATE {schema}people SET welcome_digest = NULL, welcome_expires_at = NULL;
 """
-_ENDING = ("web_sessions", "password_links", "key_offers")
+_ENDING = ("web_sessions", "password_links", "key_offers", "held_calls")
 _END = "".join(f"DELETE FROM {name};\n" for name in _ENDING)  # noqa: S608
 _END_IF_ANY = "".join(
     f"DO $$ BEGIN IF to_regclass('public.{name}') IS NOT NULL "  # noqa: S608

@@ -31,7 +31,8 @@ class Caller:
 
     `projects` are the ids it may choose from, None for all of them; `project_id` is the one it
     acts in. `actor` and `address` are what the audit log says of it. `is_assistant` is one who came
-    by MCP: what is answered to it stands in a conversation.
+    by MCP: what is answered to it stands in a conversation. `approved_by` is the person who let it
+    do what it does.
     """
 
     actor: str
@@ -43,6 +44,7 @@ class Caller:
     token_id: int | None = None
     person_id: int | None = None
     is_assistant: bool = False
+    approved_by: str | None = None
 
     def in_project(self, project_id: int, *, field: str | None = None) -> Caller:
         """The same caller, acting in one of its projects. Raises NotFound.
@@ -166,7 +168,21 @@ def caller_with_token(authorization: str, address: str) -> Caller:
     token = db.session.scalar(_TOKEN, {"digest": digest(credential)})
     if token is None or not token.is_usable:
         refuse_credential(authorization, address)
-    caller = Caller(
+    caller = _holder_of(token, address)
+    _note_use(token)
+    return caller
+
+
+def caller_of_token(token_id: int, address: str | None) -> Caller:
+    """The caller who holds a token, with what it may do by now. Raises Forbidden."""
+    token = db.session.get(Token, token_id)
+    if token is None or not token.is_usable:
+        raise Forbidden("The token by which this was asked for has ended.")
+    return _holder_of(token, address)
+
+
+def _holder_of(token: Token, address: str | None) -> Caller:
+    return Caller(
         actor=f"token {token.id} ({token.name})",
         is_admin=token.project_id is None,
         may_write=token.scope == "write",
@@ -174,8 +190,6 @@ def caller_with_token(authorization: str, address: str) -> Caller:
         address=address,
         token_id=token.id,
     )
-    _note_use(token)
-    return caller
 
 
 def _note_use(token: Token) -> None:

@@ -43,6 +43,16 @@ def _reads_text(parse: Callable[[str], Any]) -> PlainValidator:
     return PlainValidator(read)
 
 
+def _reads_password() -> PlainValidator:
+    """The same for a password, of which there may be no text any more."""
+    of_text = _reads_text(NewPassword)
+
+    def read(value: object) -> NewPassword:
+        return value if isinstance(value, NewPassword) else of_text.func(value)  # type: ignore[call-arg]
+
+    return PlainValidator(read)
+
+
 def _reads_whole(lowest: int, highest: int, noun: str) -> BeforeValidator:
     """A validator for a JSON integer; 1024.0 is one (JSON Schema 2020-12, 6.1.1), true is not."""
 
@@ -151,7 +161,7 @@ PersonEmail = Annotated[
 ]
 Password = Annotated[
     NewPassword,
-    _reads_text(NewPassword),
+    _reads_password(),
     _schema(
         f"{MIN_BYTES} to {MAX_BYTES} bytes of UTF-8, not a common password, not the address.",
         "vR7mKq2xWd9pLs4tZb6n",

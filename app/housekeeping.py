@@ -16,6 +16,7 @@ from .alerts import send_what_is_new
 from .caller import Caller
 from .errors import OperationError
 from .export import forget_what_went
+from .operations.approvals import forget_old_calls
 from .operations.links import forget_old_links
 from .operations.panel import anything_to_purge, purge
 from .throttle import forget_full_buckets
@@ -39,6 +40,7 @@ def tidy_up() -> None:
     forget_full_buckets()
     forget_what_went()
     forget_old_links()
+    forget_old_calls()
 
 
 def _keep_house(app: Flask) -> None:

@@ -45,8 +45,19 @@ class NewPassword:
         _refuse_unusable(self._text)
         self._hash: str | None = None
 
+    @classmethod
+    def kept(cls, password_hash: str) -> NewPassword:
+        """One that was chosen before and of which only this hash was kept."""
+        chosen = cls.__new__(cls)
+        chosen._text, chosen._hash = "", password_hash
+        return chosen
+
     def __repr__(self) -> str:
         return "NewPassword(…)"
+
+    def is_behind(self, password_hash: str) -> bool:
+        """Whether a hash is this password's."""
+        return matches(self._text, password_hash)
 
     def refuse_if_named_like(self, *names: str) -> None:
         """Raises Invalid when the password is one of these names, such as the address itself."""

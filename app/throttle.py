@@ -17,6 +17,7 @@ from .errors import Busy, TooMany, Unauthorized
 from .extensions import db, settings
 from .models import Bucket
 
+MANY_CHANGES = 20  # in ten minutes; more of them by one assistant are done in bulk
 _MINUTE, _HOUR = 60.0, 3600.0
 _WRONG_PASSWORDS = "There were too many wrong passwords; wait a while and try again."
 
@@ -69,6 +70,15 @@ def take_write(token_id: int) -> None:
         settings.rate_writes,
         "This token has made too many changes in a minute; wait a moment.",
     )
+
+
+def is_one_of_many(token_id: int, project_id: int) -> bool:
+    """Whether this change of an assistant is one too many of 20 in ten minutes; it is counted."""
+    try:
+        _take(f"many:{token_id}:{project_id}", MANY_CHANGES, "", period=10 * _MINUTE)
+    except TooMany:
+        return True
+    return False
 
 
 def take_sign_in(email: str, address: str) -> None:

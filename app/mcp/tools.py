@@ -20,6 +20,7 @@ from ..envelope import error_object, told
 from ..errors import Invalid, OperationError
 from ..fields import ProjectId
 from ..operations import OFFERED, Operation
+from ..operations.answers import HeldAnswer
 from ..strict_json import refuse_unusable_texts
 from ..throttle import take_write
 
@@ -113,9 +114,7 @@ def _tool(operation: Operation[Any], *, has_one_project: bool) -> Values:
         "title": title,
         "description": _in_names_of_tools(operation.description),
         "inputSchema": _input_schema(operation, has_one_project=has_one_project),
-        "outputSchema": TypeAdapter(operation.answers).json_schema(
-            mode="serialization", schema_generator=_WithoutTitles
-        ),
+        "outputSchema": _output_schema(operation),
         "annotations": {
             "title": title,
             "readOnlyHint": operation.reads,
@@ -136,6 +135,13 @@ def _input_schema(operation: Operation[Any], *, has_one_project: bool) -> Values
     if not has_one_project:
         schema["required"] = [*schema.get("required", []), "project_id"]
     return schema
+
+
+def _output_schema(operation: Operation[Any]) -> Values:
+    """What it answers; where a person may have to be asked first, that is an answer as well."""
+    answers = operation.answers | HeldAnswer if operation.may_be_held else operation.answers
+    schema = TypeAdapter(answers).json_schema(mode="serialization", schema_generator=_WithoutTitles)
+    return {**schema, "type": "object"}
 
 
 def _in_names_of_tools(text: str) -> str:

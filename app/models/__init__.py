@@ -1,5 +1,6 @@
 """What is stored: one file a noun, gathered here."""
 
+from .approvals import HeldCall
 from .feed import AuditEntry, Feed
 from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PurgeAck, PurgeOrder
 from .nodes import KeyOffer, Node, NodeRequest, SyncKey
@@ -12,6 +13,7 @@ __all__ = [
     "Domain",
     "Feed",
     "Gone",
+    "HeldCall",
     "KeyOffer",
     "Mailbox",
     "MailboxUsage",

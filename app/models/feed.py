@@ -50,6 +50,7 @@ class AuditEntry(Base):
     id: Mapped[Id]
     at: Mapped[Moment] = mapped_column(default=clock.now, index=True)
     actor: Mapped[Actor]
+    approved_by: Mapped[Actor | None]  # the person who let an assistant do it
     address: Mapped[Word | None]
     project_id: Mapped[int | None] = mapped_column(index=True)
     action: Mapped[Word]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import clock
@@ -23,6 +23,8 @@ class Project(Base):
     id: Mapped[Id]
     name: Mapped[Name]
     created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    # Whether what assistants destroy, or change by the dozen, waits until a person approves it.
+    needs_approval: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Person(Base):

@@ -11,6 +11,7 @@ every description. Bodies say what changes; they never commit and never call eac
 from . import (
     access,
     alerts,
+    approvals,
     browse,
     domains,
     fleet,
@@ -33,6 +34,7 @@ __all__ = [
     "Operation",
     "access",
     "alerts",
+    "approvals",
     "browse",
     "domains",
     "fleet",

@@ -129,6 +129,32 @@ class RemovedNodeFields(TypedDict):
     removed: Removed
 
 
+class HeldFields(TypedDict):
+    """A call that waits for a person, or did. `result` is what was answered when it was done."""
+
+    done: Annotated[bool, _told("Whether it was done. False: nothing has been changed.")]
+    state: Annotated[
+        Literal["waiting", "approved", "failed", "refused"],
+        _told(
+            "waiting: for a person; approved: and done; failed: approved, but could not be done; "
+            "refused: by a person."
+        ),
+    ]
+    message: Annotated[str, _told("What that means, and what to do next.")]
+    would: Annotated[str, _told("What happens when it is done.")]
+    given: Annotated[dict[str, Any], _told("With what it was called, without a password.")]
+    url: Annotated[str, _told("The page where a person of the project decides.")]
+    expires_at: Annotated[str, _told("Until when it waits, in UTC.", **_MOMENT)]
+    decided_by: NotRequired[Annotated[str, _told("Who decided.")]]
+    result: NotRequired[Annotated[dict[str, Any], _told("What was answered when it was done.")]]
+
+
+class HeldAnswer(TypedDict):
+    """A call that was not done yet: a person of the project decides."""
+
+    approval: Annotated[HeldFields, _told("The call that waits, or what became of it.")]
+
+
 class DomainAnswer(TypedDict):
     """One domain."""
 

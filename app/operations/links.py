@@ -38,7 +38,6 @@ MANY = 200  # links made in one transaction: a few dozen ms, short enough for ot
     answers=LinkAnswer,
     title="Invite the owner of a new mailbox",
     adds_up=True,
-    status=201,
 )
 def invite_user(caller: Caller, *, email: Email, quota_mb: QuotaMb = 1024) -> Linked:
     """Create a mailbox that waits for its owner, and answer the link to hand to them.

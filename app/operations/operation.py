@@ -7,24 +7,34 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from types import NoneType
-from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, Literal, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from ..caller import Caller
 from ..database import write_transaction
 from ..errors import Conflict, Forbidden, Invalid, NotFound, nameable
 from ..models import AuditEntry
 from ..models.feed import raise_revision
+from ..passwords import NewPassword
+from . import held
 from .results import Changed, sync_of
 
 Result = TypeVar("Result")
 _WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,17})")
 Who = Literal["project", "admin", "self"]
-_SUBJECTS = ("email", "domain", "name", "token_id")  # what an operation is about, in this order
+_SUBJECTS = (
+    "email",
+    "domain",
+    "name",
+    "token_id",
+    "call_id",
+)  # what an operation is about, in this order
 
 OPERATIONS: dict[str, Operation[Any]] = {}
 
@@ -68,13 +78,24 @@ class Operation(Generic[Result]):
 
     def __call__(self, caller: Caller, /, **values: object) -> Result:
         """Check the right, read the values, do it. Raises OperationError, and then did nothing."""
-        self._refuse_who_may_not(caller)
+        self.refuse_who_may_not(caller)
         arguments = self._read(values)
         if self.reads:
             return self.function(caller, **arguments)
+        # What an assistant is answered may be that its call waits, in place of what is declared.
+        if caller.is_assistant and (told := held.known(self, caller, arguments)):
+            return cast(Result, told)
         if self.first:
             self.first(caller, **arguments)
+        if caller.is_assistant and (project := held.project_that_decides(self, caller, arguments)):
+            return cast(Result, self._hold(caller, arguments, project))
         return self._change(caller, arguments)
+
+    def kept(self, values: dict[str, Any], password_hash: str | None) -> dict[str, Any]:
+        """The arguments of a call that was held: its values as JSON, its password as a hash."""
+        if password_hash:
+            values = {**values, "password": NewPassword.kept(password_hash)}
+        return self._read(values)
 
     def value_of_text(self, name: str, text: str) -> object:
         """The value that a text from a query or command line stands for in this field.
@@ -99,12 +120,19 @@ class Operation(Generic[Result]):
         return schema
 
     @property
+    def may_be_held(self) -> bool:
+        """Whether an assistant's call can be made to wait for a person: it changes a project."""
+        takes_a_domain = self.destroys and "domain" in self.input.model_fields
+        return not self.reads and (self.who == "project" or takes_a_domain)
+
+    @property
     def properties(self) -> dict[str, dict[str, Any]]:
         """The JSON Schema of each input field."""
         properties: dict[str, dict[str, Any]] = self.input_schema["properties"]
         return properties
 
-    def _refuse_who_may_not(self, caller: Caller) -> None:
+    def refuse_who_may_not(self, caller: Caller) -> None:
+        """Raises Forbidden, NotFound."""
         if self.who == "admin" and not caller.is_admin:
             raise Forbidden("Only an admin can do this.")
         if not self.reads and not caller.may_write:
@@ -128,15 +156,29 @@ class Operation(Generic[Result]):
         try:
             with write_transaction() as session:
                 caller = caller.renewed()
-                self._refuse_who_may_not(caller)
-                result = self.function(caller, **arguments)
-                revision = raise_revision(session)
-                session.add(self._audit_entry(caller, arguments, revision))
-                if isinstance(result, Changed):
-                    result.sync = sync_of(session, revision)
+                return self.carry_out(session, caller, arguments)
         except IntegrityError as error:
-            raise _conflict(error) from error
+            raise conflict_of(error) from error
+
+    def carry_out(self, session: Session, caller: Caller, arguments: dict[str, Any]) -> Result:
+        """Do it within a transaction: the right, the body, the revision and the audit row."""
+        self.refuse_who_may_not(caller)
+        result = self.function(caller, **arguments)
+        revision = raise_revision(session)
+        session.add(self._audit_entry(caller, arguments, revision))
+        if isinstance(result, Changed):
+            result.sync = sync_of(session, revision)
         return result
+
+    def _hold(self, caller: Caller, arguments: dict[str, Any], project_id: int) -> held.Held:
+        """Keep the call until a person decides; what would be refused is refused now."""
+        try:
+            with suppress(_Undone), write_transaction() as session:
+                self.carry_out(session, caller.renewed(), arguments)
+                raise _Undone
+        except IntegrityError as error:
+            raise conflict_of(error) from error
+        return held.hold(self, caller, arguments, project_id)
 
     def _audit_entry(self, caller: Caller, arguments: dict[str, Any], revision: int) -> AuditEntry:
         given = {name: value for name, value in arguments.items() if value is not None}
@@ -145,6 +187,7 @@ class Operation(Generic[Result]):
         project_id = caller.project_id if self.who == "project" else given.get("project_id")
         return AuditEntry(
             actor=caller.actor,
+            approved_by=caller.approved_by,
             address=caller.address,
             project_id=project_id,
             action=self.name,
@@ -152,6 +195,10 @@ class Operation(Generic[Result]):
             given=" ".join(sorted(given)),
             revision=revision,
         )
+
+
+class _Undone(Exception):
+    """Ends a transaction that only was to show whether something could be done."""
 
 
 def operation(
@@ -212,7 +259,7 @@ _UNIQUE = {
 }
 
 
-def _conflict(error: IntegrityError) -> Conflict | IntegrityError:
+def conflict_of(error: IntegrityError) -> Conflict | IntegrityError:
     """What two changes at once ran into: the database's own last word on uniqueness."""
     text = str(error.orig)
     for table, (code, message, field) in _UNIQUE.items():

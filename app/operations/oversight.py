@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from ..addresses import parse_contact, parse_domain
 from ..caller import Caller
@@ -235,9 +235,8 @@ def _matching(search: AuditSearch) -> list[ColumnElement[bool]]:
     if search.action:
         conditions.append(AuditEntry.action == search.action)
     if search.q:
-        texts = (AuditEntry.object, AuditEntry.actor, AuditEntry.address)
-        found = [text.icontains(search.q, autoescape=True) for text in texts]
-        conditions.append(found[0] | found[1] | found[2])
+        texts = (AuditEntry.object, AuditEntry.actor, AuditEntry.approved_by, AuditEntry.address)
+        conditions.append(or_(*(text.icontains(search.q, autoescape=True) for text in texts)))
     return conditions
 
 

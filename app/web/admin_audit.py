@@ -13,7 +13,17 @@ from .searches import address_of, text_of, whole
 
 bp = Blueprint("admin_audit", __name__, url_prefix="/admin")
 
-COLUMNS = ("at", "actor", "address", "project_id", "action", "object", "given", "revision")
+COLUMNS = (
+    "at",
+    "actor",
+    "address",
+    "project_id",
+    "action",
+    "object",
+    "given",
+    "revision",
+    "approved_by",
+)
 
 
 @bp.get("/audit")

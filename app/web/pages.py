@@ -36,7 +36,7 @@ from ..envelope import allowed_methods, log_unforeseen
 from ..errors import Busy, NoLongerYours, OperationError
 from ..extensions import db
 from ..models import Project
-from ..operations import browse
+from ..operations import approvals, browse
 from .access import project_of
 
 THEMES = ("", "light", "dark")
@@ -152,10 +152,12 @@ def _frame() -> dict[str, Any]:
     if not g.get("caller") or not current_user.is_authenticated:
         return {"caller": None, "theme": theme()}
     caller = me()
+    project = project_of(caller)
     return {
         "caller": caller,
         "person": current_user.person,
-        "project": project_of(caller),
+        "project": project,
+        "awaited": approvals.count(project.id) if project and project.needs_approval else 0,
         "projects": _projects(caller),
         "down": browse.nodes_down(caller) if caller.is_admin else 0,
         "theme": theme(),

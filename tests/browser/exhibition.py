@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app import clock, sessions
+from app.caller import caller_with_token
 from app.demo import example
 from app.extensions import db
-from app.models import Feed, Node, Person, Token
+from app.models import Feed, HeldCall, Node, Person, Project, Token
+from app.operations import OPERATIONS
 from tests.browser.panel import PASSWORD, Panel
 
 MANY = 60  # mailboxes, more than two pages
@@ -33,6 +35,7 @@ class Exhibition:
         self._beginners(panel)
         self._people(panel)
         _nodes(panel)
+        _asked(panel)
 
     def _bakery(self, panel: Panel) -> None:
         panel.run("assign-domain", domain="bäckerei.example", project_id=1)
@@ -100,3 +103,23 @@ def _nodes(panel: Panel) -> None:
     panel.run("rotate-node-key", name="mpi02", overlap_hours=24)
     panel.run("pause-node", name="mpi04")
     panel.run("rotate-node-key", name="mpi03", overlap_hours=24, key_as_link=True)
+
+
+def _asked(panel: Panel) -> None:
+    """Calls of an assistant in each state: one waits, the others are over."""
+    text = panel.run("add-token", name="assistant", project_id=1).text
+    with panel.app.app_context():
+        db.session.execute(db.update(Project).where(Project.id == 1).values(needs_approval=True))
+        db.session.commit()
+        caller = replace(caller_with_token(f"Bearer {text}", "::1"), is_assistant=True)
+        for number in range(1, 6):
+            email = f"asked-{number}@{example.BAKERY}"
+            OPERATIONS["invite-user"](caller.in_project(1), email=email)
+            OPERATIONS["remove-user"](caller.in_project(1), email=email)
+        for number, state in ((3, "refused"), (4, "approved"), (5, "failed")):
+            call = db.session.get_one(HeldCall, number)
+            call.state, call.decided_at = state, clock.now()
+            call.decided_by = f"person {example.CUSTOMER}"
+            call.problem = "There is no such mailbox." if state == "failed" else None
+        db.session.get_one(HeldCall, 2).expires_at = clock.now()
+        db.session.commit()

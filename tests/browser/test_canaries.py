@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from markupsafe import escape
 from playwright.sync_api import Browser, Page
 
 from app import sessions
+from app.caller import caller_with_token
+from app.extensions import db
+from app.models import Project
+from app.operations import OPERATIONS
 from tests.browser.conftest import Desk
 from tests.browser.panel import PASSWORD, Panel, serve
 
@@ -43,11 +48,22 @@ def release(panel: Panel) -> None:
     panel.mailbox(project, "info@canary.example")
     panel.run("add-person", email=PERSON, password=PASSWORD, projects=[project])
     panel.run("add-person", email=ADMIN, password=PASSWORD, is_admin=True)
-    panel.run("add-token", name=CANARY, project_id=project)
+    text = panel.run("add-token", name=CANARY, project_id=project).text
+    hold_a_call(panel, project, text)
     panel.run("add-node", name="mpi01")
     with panel.app.app_context():
         for email in (PERSON, ADMIN):
             sessions.sign_in(email, PASSWORD, address="192.0.2.7", user_agent=CANARY)
+
+
+def hold_a_call(panel: Panel, project: int, token: str) -> None:
+    """Let an assistant with this token ask for something."""
+    with panel.app.app_context():
+        db.session.execute(db.update(Project).values(needs_approval=True))
+        db.session.commit()
+        caller = replace(caller_with_token(f"Bearer {token}", "::1"), is_assistant=True)
+        remove = OPERATIONS["remove-user"]
+        remove(caller.in_project(project), email="info@canary.example")
 
 
 @pytest.mark.parametrize("email", [PERSON, ADMIN])

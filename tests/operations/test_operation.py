@@ -15,7 +15,7 @@ from app.credentials import WELCOME, digest, make
 from app.database import write_transaction
 from app.errors import Busy, Invalid, NotFound, OperationError
 from app.extensions import db
-from app.models import AuditEntry, Mailbox, PasswordLink, WebSession
+from app.models import AuditEntry, HeldCall, Mailbox, PasswordLink, WebSession
 from app.operations import OPERATIONS
 from app.operations.domains import enable_email
 from app.operations.mailboxes import add_user, list_users
@@ -34,6 +34,8 @@ INPUT: dict[str, dict[str, Any]] = {
     "end-other-sessions": {"keep": 1},
     "invite-person": {"email": "guest@example.org"},
     "update-person": {"email": "guest@example.org", "projects": [2]},
+    "update-approval": {"needs_approval": True},
+    "refuse-call": {"call_id": 1},
     "enable-email": {"domain": "parked.nl"},
     "disable-email": {"domain": "parked.nl"},
     "list-domains": {},
@@ -83,6 +85,8 @@ def root(core: Cast) -> Caller:
     with write_transaction() as session:
         guest.welcome_digest = digest(LINK)
         end = "2999-01-01T00:00:00Z"
+        call = {"operation": "purge", "arguments": {}, "fingerprint": "", "expires_at": end}
+        session.add(HeldCall(project_id=1, token_id=1, actor="", **call))
         session.add(PasswordLink(mailbox_id=owned, digest=digest(OWNERS_LINK), expires_at=end))
         for number in ("1", "2"):
             session.add(
