@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import api, cli, database, mcp, models, sync, web
+from . import api, cli, database, mcp, models, oauth, sync, web
 from .config import Settings
 from .cookies import Sessions
 from .envelope import failure_of
@@ -46,7 +46,7 @@ def create_app(config: Settings | None = None) -> Flask:
     app.session_interface = Sessions()
     cli.register(app)
     web.set_up(app, config)
-    for face in (api, mcp, sync):
+    for face in (api, mcp, oauth, sync):
         csrf.exempt(face.bp)  # programs bring a credential with each request, never a cookie
         app.register_blueprint(face.bp)
     app.before_request(_refuse_other_hosts(config))
@@ -79,7 +79,9 @@ def _refuse_other_hosts(config: Settings) -> Callable[[], None]:
 
 def _answer_error(error: Exception) -> Any:
     """Errors outside of any face's routes: in JSON where programs ask, else as a page."""
-    is_for_programs = request.path.startswith(("/iapi", "/papi", "/sync", "/mcp", "/oauth"))
+    is_for_programs = request.path.startswith(
+        ("/iapi", "/papi", "/sync", "/mcp", "/oauth", "/.well-known")
+    )
     return failure_of(error) if is_for_programs else answer_error(error)
 
 

@@ -17,7 +17,7 @@ from .credentials import TOKEN, digest, is_well_formed
 from .database import is_writing, write_transaction
 from .errors import Busy, Conflict, Forbidden, NoLongerYours, NotFound
 from .extensions import db
-from .models import Domain, Mailbox, Membership, Person, Project, Token
+from .models import Assistant, Domain, Mailbox, Membership, Person, Project, Token
 from .throttle import refuse_credential
 
 LAST_USE_SECONDS = 60  # how exactly the last use of a token is known
@@ -45,6 +45,7 @@ class Caller:
     person_id: int | None = None
     is_assistant: bool = False
     approved_by: str | None = None
+    assistant_id: int | None = None
 
     def in_project(self, project_id: int, *, field: str | None = None) -> Caller:
         """The same caller, acting in one of its projects. Raises NotFound.
@@ -66,20 +67,25 @@ class Caller:
         """The same caller with what it may do by now; never more than before.
 
         A password is hashed and a lock waited for before anything is changed: meanwhile a person
-        can have been disabled or lost a project. Raises Forbidden, NoLongerYours.
+        can have been disabled or lost a project, and an assistant been disconnected. Raises
+        Forbidden, NoLongerYours.
         """
         if self.person_id is None:
             return self
         person = db.session.get(Person, self.person_id)
         if person is None or person.disabled_at:
             raise Forbidden("This account is disabled.")
-        is_admin = self.is_admin and person.is_admin
-        projects = None if is_admin else memberships(person.id)
-        if projects is not None and self.projects is not None:
-            projects &= self.projects
+        if self.assistant_id is not None:
+            assistant = db.session.get(Assistant, self.assistant_id)
+            if assistant is None or assistant.revoked_at:
+                raise Forbidden("This assistant is no longer connected.")
+        projects = self.projects
+        if not person.is_admin:
+            theirs = memberships(person.id)
+            projects = theirs if projects is None else projects & theirs
         if projects is not None and self.project_id not in (None, *projects):
             raise NoLongerYours
-        return replace(self, is_admin=is_admin, projects=projects)
+        return replace(self, is_admin=self.is_admin and person.is_admin, projects=projects)
 
     def domain(self, name: str, *, field: str = "domain") -> Domain:
         """A domain linked to the caller's project; `field` is the input that named it."""
@@ -153,6 +159,13 @@ def memberships(person_id: int) -> frozenset[int]:
     """The ids of the projects somebody belongs to."""
     query = db.select(Membership.project_id).where(Membership.person_id == person_id)
     return frozenset(db.session.scalars(query))
+
+
+def may_use(person: Person, project_id: int | None) -> bool:
+    """Whether what somebody let into a project, or everywhere an admin is, still gets there."""
+    if person.disabled_at or person.is_admin:
+        return not person.disabled_at
+    return project_id is not None and project_id in memberships(person.id)
 
 
 def command_line() -> Caller:

@@ -24,3 +24,8 @@ def seconds_since(moment: str) -> float:
     """Seconds that have passed since a stored moment; negative when it lies ahead."""
     then = datetime.strptime(moment, _FORM).replace(tzinfo=UTC)
     return (datetime.now(UTC) - then).total_seconds()
+
+
+def epoch_of(moment: str) -> int:
+    """A stored moment in seconds since 1970, as some protocols want it."""
+    return int(datetime.strptime(moment, _FORM).replace(tzinfo=UTC).timestamp())

@@ -62,6 +62,9 @@ class Settings:
     rate_sign_ins: int = 20
     # Changes accepted a minute from one token before it has to wait; 0 for no limit.
     rate_writes: int = 600
+    # Assistants that may register an hour from one address, and be looked up for one person; 0
+    # for no limit.
+    rate_registrations: int = 60
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -229,6 +232,7 @@ _READERS: dict[str, Reader] = {
     "rate_wrong_credentials": _whole(0, 1_000_000),
     "rate_sign_ins": _whole(0, 1_000_000),
     "rate_writes": _whole(0, 1_000_000),
+    "rate_registrations": _whole(0, 1_000_000),
 }
 
 

@@ -9,7 +9,11 @@ from __future__ import annotations
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
-_OF_PROGRAMS = ("/iapi/", "/papi/", "/sync/", "/mcp")
+# People are asked at /oauth/authorize; the rest of /oauth is for programs.
+_OF_PROGRAMS = (
+    *("/iapi/", "/papi/", "/sync/", "/mcp", "/.well-known/"),
+    *("/oauth/register", "/oauth/revoke", "/oauth/token"),
+)
 
 
 class Sessions(SecureCookieSessionInterface):

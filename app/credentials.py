@@ -16,6 +16,10 @@ TOKEN = "wpa_"  # noqa: S105 - the prefix, not a token
 SYNC_KEY = "mck_"
 WELCOME = "mcw_"
 SESSION = "mcs_"
+ACCESS = "wpo_"
+REFRESH = "wpr_"
+CODE = "wpg_"
+CLIENT = "wpc_"  # names a client, opens nothing
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM, _CHECKSUM = 32, 6

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from flask import Flask
 
 from .alerts import send_what_is_new
+from .authorization import forget_what_is_over
 from .caller import Caller
 from .errors import OperationError
 from .export import forget_what_went
@@ -41,6 +42,7 @@ def tidy_up() -> None:
     forget_what_went()
     forget_old_links()
     forget_old_calls()
+    forget_what_is_over()
 
 
 def _keep_house(app: Flask) -> None:

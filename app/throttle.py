@@ -44,23 +44,23 @@ def refuse_credential(
     here, so nobody is shut out by the failures of others behind the same address.
     """
     if credential:
-        with suppress(Busy):
-            _take_wrong_credential(address)
+        count_wrong_credential(address)
     raise refusal
 
 
-def _take_wrong_credential(address: str) -> None:
-    _take(
-        f"wrong:{_site(address)}",
-        settings.rate_wrong_credentials,
-        "There were too many wrong credentials from your address; wait a moment.",
-    )
+def count_wrong_credential(address: str) -> None:
+    """Count a credential that opens nothing. Raises TooMany."""
+    with suppress(Busy):
+        _take(
+            f"wrong:{_site(address)}",
+            settings.rate_wrong_credentials,
+            "There were too many wrong credentials from your address; wait a moment.",
+        )
 
 
 def take_wrong_link(address: str) -> None:
     """Count a one-time link that is none, or is over. Raises TooMany after as many as above."""
-    with suppress(Busy):
-        _take_wrong_credential(address)
+    count_wrong_credential(address)
 
 
 def take_write(token_id: int) -> None:
@@ -79,6 +79,35 @@ def is_one_of_many(token_id: int, project_id: int) -> bool:
     except TooMany:
         return True
     return False
+
+
+def take_write_of_assistant(assistant_id: int) -> None:
+    """Allow as many changes a minute through one assistant. Raises TooMany."""
+    _take(
+        f"write:assistant:{assistant_id}",
+        settings.rate_writes,
+        "This assistant has made too many changes in a minute; wait a moment.",
+    )
+
+
+def take_registration(address: str) -> None:
+    """Allow so many clients an hour to register from one address. Raises TooMany."""
+    _take(
+        f"register:{_site(address)}",
+        settings.rate_registrations,
+        "Too many assistants have registered from your address; wait a while.",
+        period=_HOUR,
+    )
+
+
+def take_document(person_id: int) -> None:
+    """Allow so many documents of clients to be fetched an hour for one person. Raises TooMany."""
+    _take(
+        f"document:{person_id}",
+        settings.rate_registrations,
+        "Too many new assistants were looked up for you; wait a while.",
+        period=_HOUR,
+    )
 
 
 def take_sign_in(email: str, address: str) -> None:

@@ -34,6 +34,7 @@ DEFAULTS: dict[str, object] = {
     "rate_wrong_credentials": 60,
     "rate_sign_ins": 20,
     "rate_writes": 600,
+    "rate_registrations": 60,
 }
 
 RIGHT: dict[str, list[tuple[str, object]]] = {
@@ -75,6 +76,7 @@ RIGHT: dict[str, list[tuple[str, object]]] = {
     "rate_wrong_credentials": [("0", 0), ("1000000", 1000000)],
     "rate_sign_ins": [("0", 0), ("1000000", 1000000)],
     "rate_writes": [("0", 0), ("1000000", 1000000)],
+    "rate_registrations": [("0", 0), ("1000000", 1000000)],
 }
 
 _NUMBERS = ["x", "-1", "+1", "1.0", "1e1", " 1", "1 ", "0x1", "²", "٣", "9" * 5000, "1_0", "true"]

@@ -7,7 +7,12 @@ from flask import Flask, session
 
 
 @pytest.mark.parametrize(
-    "path", ["/iapi/project/1/integrations", "/papi/x", "/sync/v1/export", "/mcp", "/mcp-token"]
+    "path",
+    [
+        *("/iapi/project/1/integrations", "/papi/x", "/sync/v1/export", "/mcp", "/mcp-token"),
+        *("/oauth/token", "/oauth/register", "/oauth/revoke"),
+        "/.well-known/oauth-protected-resource/mcp",
+    ],
 )
 def test_programs_have_none(app: Flask, path: str) -> None:
     with app.test_request_context(path), pytest.raises(RuntimeError):

@@ -50,6 +50,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Sessions are begun and ended here only; they count attempts and leave audit rows.
     "sessions": {"addresses", "caller", "clock", "credentials", "database", "errors",
                  "extensions", "models", "passwords", "throttle"},
+    # Assistants are let in through a page and a face for programs, and call through a third: what
+    # all three rely on is below them. Authlib has the protocol, werkzeug the shape of a form.
+    "authorization": {"authlib", "caller", "clock", "config", "credentials", "database", "errors",
+                      "extensions", "flask", "models", "sqlalchemy", "strict_json", "throttle",
+                      "werkzeug"},
     # What the faces share: the envelope of JSON, its strict reader, where a request comes from.
     "envelope": {"database", "errors", "flask", "orjson", "sqlalchemy", "werkzeug"},
     "strict_json": {"errors", "flask", "werkzeug"},
@@ -72,8 +77,8 @@ MAY_IMPORT: dict[str, set[str]] = {
                "sqlalchemy"},
     # Telling people and programs of nodes: it sends, and operations say what is new.
     "alerts": {"config", "extensions", "operations"},
-    "housekeeping": {"alerts", "caller", "errors", "operations", "export", "throttle", "database",
-                     "extensions", "clock", "flask"},
+    "housekeeping": {"alerts", "authorization", "caller", "errors", "operations", "export",
+                     "throttle", "database", "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
     "server": {"app", "config", "housekeeping", "errors", "schema", "gunicorn"},
     # The demo does what a program would: it calls operations, and runs a node.
@@ -84,11 +89,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
     # What makes a computer a node: texts, and joining them into one script.
     "node": set(),
-    "web": {*_OF_FACES, "sessions", "flask_login", "flask_wtf", "wtforms", "markupsafe", "segno"},
+    "web": {*_OF_FACES, "authorization", "sessions", "flask_login", "flask_wtf", "wtforms",
+            "markupsafe", "segno"},
     "api": {*_OF_FACES, "openapi"},
     # The wire's own validators; pydantic for the one input that is no operation's.
-    "mcp": {*_OF_FACES, "orjson", "mcp_types", "pydantic"},
-    "oauth": {*_OF_FACES, "orjson"},
+    "mcp": {*_OF_FACES, "authorization", "orjson", "mcp_types", "pydantic"},
+    "oauth": {*_OF_FACES, "authorization"},
     "sync": {*_OF_FACES, "export", "node", "watch"},
     "cli": {*_OF_FACES, "app", "backup", "checks", "schema", "demo", "server", "housekeeping",
             "click"},

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort, request
 
-from ..caller import caller_with_token
+from ..authorization import (
+    ACCESS_SCOPES,
+    caller_with_access_token,
+    is_access_token,
+    resource_metadata,
+)
+from ..caller import Caller, caller_with_token
 from ..envelope import answer_json, failure_of
 from ..errors import Forbidden
 from ..extensions import settings
 from ..network import client_address, is_own_page
 from .messages import Message, Unanswerable, read_message
-from .methods import result_of
+from .methods import lacks_scope, result_of
 
 MAX_BODY = 256 * 1024  # bytes
 
@@ -32,7 +38,7 @@ bp.register_error_handler(Exception, failure_of)
 def answer() -> Response:
     """The answer to one message; a notification gets none."""
     _refuse_unsuitable()
-    caller = caller_with_token(request.headers.get("Authorization", ""), client_address(request))
+    caller = _caller()
     request.max_content_length = MAX_BODY
     message = None
     try:
@@ -42,7 +48,38 @@ def answer() -> Response:
         result = result_of(caller, message, request.headers)
     except Unanswerable as error:
         return _refusal(error, message)
-    return answer_json({"jsonrpc": "2.0", "id": message.id, "result": result})
+    content = {"jsonrpc": "2.0", "id": message.id, "result": result}
+    if not lacks_scope(caller, message):
+        return answer_json(content)
+    response = answer_json(content, 403)
+    response.headers["WWW-Authenticate"] = _challenge("insufficient_scope")
+    return response
+
+
+@bp.after_request
+def tell_where_to_sign_in(response: Response) -> Response:
+    """Say where a credential is to be had, to who came without a good one (RFC 9728, 5.1)."""
+    if response.status_code == 401 and not _is_for_tokens():
+        is_wrong = "Authorization" in request.headers
+        response.headers["WWW-Authenticate"] = _challenge("invalid_token" if is_wrong else None)
+    return response
+
+
+def _caller() -> Caller:
+    authorization, address = request.headers.get("Authorization", ""), client_address(request)
+    if is_access_token(authorization) and not _is_for_tokens():
+        return caller_with_access_token(authorization, address)
+    return caller_with_token(authorization, address)
+
+
+def _is_for_tokens() -> bool:
+    return request.path == "/mcp-token"
+
+
+def _challenge(error: str | None) -> str:
+    """RFC 6750, section 3; all there is to ask for, since its person can allow less."""
+    said = {"error": error, "scope": ACCESS_SCOPES, "resource_metadata": resource_metadata()}
+    return "Bearer " + ", ".join(f'{name}="{text}"' for name, text in said.items() if text)
 
 
 def _refuse_unsuitable() -> None:

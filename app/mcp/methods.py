@@ -50,6 +50,17 @@ def result_of(caller: Caller, message: Message, headers: Headers) -> Values:
     return result
 
 
+def lacks_scope(caller: Caller, message: Message) -> bool:
+    """Whether an assistant called a tool that its person did not allow it.
+
+    That is the tool's result as well; but its client can ask for more when HTTP says so, too
+    (https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization, section 9).
+    """
+    if caller.assistant_id is None or caller.may_write or message.method != "tools/call":
+        return False
+    return not tools.TOOLS[message.params["name"]].reads
+
+
 def _initialize(_caller: Caller, params: Values) -> Values:
     """The handshake: the client's version where it is known, else the newest that has one."""
     wanted = params["protocolVersion"]

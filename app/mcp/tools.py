@@ -22,7 +22,7 @@ from ..fields import ProjectId
 from ..operations import OFFERED, Operation
 from ..operations.answers import HeldAnswer
 from ..strict_json import refuse_unusable_texts
-from ..throttle import take_write
+from ..throttle import take_write, take_write_of_assistant
 
 Values = dict[str, Any]
 
@@ -51,8 +51,8 @@ def call(caller: Caller, operation: Operation[Any], arguments: Values) -> Values
     """The result of a tool, done or refused."""
     try:
         refuse_unusable_texts(arguments)
-        if not operation.reads and caller.token_id:
-            take_write(caller.token_id)
+        if not operation.reads:
+            _count(caller)
         caller = replace(caller, is_assistant=True)
         if operation.who == "project":
             caller, arguments = _in_project(caller, arguments)
@@ -60,6 +60,13 @@ def call(caller: Caller, operation: Operation[Any], arguments: Values) -> Values
     except Exception as error:  # noqa: BLE001 - whatever it is, the assistant is told of it
         return _refused(told(error))
     return {"content": [_text(answer)], "structuredContent": answer, "isError": False}
+
+
+def _count(caller: Caller) -> None:
+    if caller.token_id:
+        take_write(caller.token_id)
+    elif caller.assistant_id:
+        take_write_of_assistant(caller.assistant_id)
 
 
 def _refused(error: OperationError) -> Values:

@@ -1,6 +1,7 @@
 """What is stored: one file a noun, gathered here."""
 
 from .approvals import HeldCall
+from .assistants import Assistant, OAuthClient, OAuthCode, OAuthToken
 from .feed import AuditEntry, Feed
 from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PurgeAck, PurgeOrder
 from .nodes import KeyOffer, Node, NodeRequest, SyncKey
@@ -8,6 +9,7 @@ from .people import Membership, Person, Project, Token, WebSession
 from .throttle import Bucket
 
 __all__ = [
+    "Assistant",
     "AuditEntry",
     "Bucket",
     "Domain",
@@ -21,6 +23,9 @@ __all__ = [
     "Node",
     "NodeRequest",
     "PasswordLink",
+    "OAuthClient",
+    "OAuthCode",
+    "OAuthToken",
     "Person",
     "Project",
     "PurgeAck",

@@ -28,13 +28,8 @@ from .results import Changed, sync_of
 Result = TypeVar("Result")
 _WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,17})")
 Who = Literal["project", "admin", "self"]
-_SUBJECTS = (
-    "email",
-    "domain",
-    "name",
-    "token_id",
-    "call_id",
-)  # what an operation is about, in this order
+# What an operation is about, in this order.
+_SUBJECTS = ("email", "domain", "name", "token_id", "call_id", "client")
 
 OPERATIONS: dict[str, Operation[Any]] = {}
 

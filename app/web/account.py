@@ -8,6 +8,7 @@ from flask_login import current_user
 from .. import sessions
 from ..errors import OperationError
 from ..operations import OPERATIONS
+from ..operations.assistants import connected
 from .access import access
 from .browsers import in_words
 from .forms import OwnPasswordForm
@@ -59,6 +60,14 @@ def end_others() -> Response:
     return go("account.index", said="All other sessions are ended.")
 
 
+@bp.post("/assistants/<int:assistant_id>/disconnect")
+@access("person")
+def disconnect(assistant_id: int) -> Response:
+    """End what an assistant may do."""
+    client = OPERATIONS["disconnect-assistant"](me(), assistant_id=assistant_id)
+    return go("account.index", said=f"{client.name} is disconnected.")
+
+
 @bp.post("/theme")
 @access("person")
 def choose_theme() -> Response:
@@ -84,6 +93,7 @@ def _page(form: OwnPasswordForm, status: int = 200) -> Response:
         status=status,
         form=form,
         here=current_user.session_id,
+        assistants=connected(me()),
         web_sessions=sessions.of_person(current_user.person.id),
         in_words=in_words,
     )

@@ -190,3 +190,14 @@ class PersonSettingsForm(Form):
 
     projects = SelectMultipleField("Projects", choices=[], validate_choice=False)
     is_admin = BooleanField("Admin: may see and change everything")
+
+
+class ConsentForm(Form):
+    """How far an assistant may go; its own request is in the address of the page."""
+
+    reach = SelectField("Project", choices=[], validate_choice=False)
+    may = SelectField(
+        "It may",
+        choices=[SelectChoice("write", "read and change"), SelectChoice("read", "only read")],
+        validate_choice=False,
+    )

@@ -58,7 +58,9 @@ def assert_failure(
     assert (long["type"], long["code"]) == (TYPES[status], code)
     assert long.get("field") == field, body
     assert long["message"].endswith((".", "…", "?")) or status == 500, "a sentence"
-    assert (response.headers.get("WWW-Authenticate") == "Bearer") == (status == 401)
+    scheme, _, more = response.headers.get("WWW-Authenticate", "").partition(" ")
+    assert (scheme == "Bearer") == (status == 401)
+    assert not more or response.request.path in ("/mcp", "/mcp/"), "only there OAuth can be found"
     assert ("Retry-After" in response.headers) == (status in (429, 503))
     if status in (429, 503):
         assert int(response.headers["Retry-After"]) >= 1
