@@ -72,7 +72,7 @@ class Program:
         sent = {name: text for name, text in form.items() if text is not None}
         return self.client.post("/oauth/token", data=sent)
 
-    def exchange(self, code: str, **changes: str | None) -> TestResponse:
+    def exchange(self, code: str, /, **changes: str | None) -> TestResponse:
         """Exchange a code, and remember what came of it."""
         form: dict[str, str | None] = {
             "grant_type": "authorization_code",
