@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,17 +32,18 @@ MAX_BYTES, MAX_DEPTH, SECONDS = 5 * 1024, 8, 5.0
 SHORTEST, USUAL, LONGEST = 60, 3600, 86400  # seconds for which a document is kept
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])", re.IGNORECASE)
 _TRANSLATED = ip_network("64:ff9b::/96")  # an IPv4 address in the last 32 bits (RFC 6052)
+_UNICAST = ip_network("2000::/3")  # all of IPv6 that is given out (RFC 4291, section 2.4)
 
 
 def is_public(address: str, port: int) -> bool:
     """Whether a document may be there: at an address that anybody can reach, on https's port."""
     parsed = ip_address(address)
     if isinstance(parsed, IPv6Address):
-        if parsed in _TRANSLATED:
-            parsed = ip_address(int(parsed) & 0xFFFFFFFF)
-        else:
-            parsed = parsed.ipv4_mapped or parsed.sixtofour or parsed
-    return port == 443 and parsed.is_global and not parsed.is_multicast
+        is_translated = parsed in _TRANSLATED
+        inner = IPv4Address(int(parsed) & 0xFFFFFFFF) if is_translated else parsed.ipv4_mapped
+        parsed = inner or parsed.sixtofour or parsed
+    is_given_out = isinstance(parsed, IPv4Address) or parsed in _UNICAST
+    return port == 443 and parsed.is_global and is_given_out and not parsed.is_multicast
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def _content(answer: HTTPResponse) -> bytes:
     content = answer.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise UnusableClient("The document of this assistant is too large.")
+    if answer.length:  # it ended before its time
+        raise HTTPException
     return content
 
 
@@ -136,18 +139,22 @@ class _Pinned(HTTPSConnection):
         super().__init__(host, port, timeout=SECONDS, context=context)
         self._address = address
         self._tls = context
+        self._line: socket.socket | None = None  # `sock` is let go of when the answer begins
 
     def connect(self) -> None:
         """Connect to the address; the name is not looked up again."""
-        line = socket.create_connection((self._address, self.port), timeout=SECONDS)
-        self.sock = line  # from now on it can be cut
-        self.sock = self._tls.wrap_socket(line, server_hostname=self.host)
+        self._line = socket.create_connection((self._address, self.port), timeout=SECONDS)
+        self._line = self._tls.wrap_socket(
+            self._line, server_hostname=self.host, do_handshake_on_connect=False
+        )
+        self.sock = self._line
+        self._line.do_handshake()  # by now it can be cut
 
     def cut(self) -> None:
         """End it: a timeout alone begins anew with every byte that drips in."""
-        if line := self.sock:
+        if self._line:
             with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+                self._line.shutdown(socket.SHUT_RDWR)
 
 
 def _kept_for(headers: HTTPMessage) -> int:
