@@ -5,8 +5,8 @@ a copy back in one write transaction (https://www.sqlite.org/lang_vacuum.html, /
 PostgreSQL: pg_dump and psql do the same.
 
 A restored panel begins a new epoch, so that nodes accept its lower revision; and should it hold far
-fewer mailboxes than they do, they keep theirs until an admin confirms that this is meant. Sessions
-and one-time links that were over since the backup do not come back: all of them end.
+fewer mailboxes than they do, they keep theirs until an admin confirms that this is meant. Sessions,
+one-time links and what assistants hold, over since the backup, do not come back: all of them end.
 """
 
 from __future__ import annotations
@@ -41,7 +41,14 @@ _BEGIN_ANEW = """
 UPDATE {schema}feed SET epoch = '{epoch}', shrink_is_meant = false;
 UPDATE {schema}people SET welcome_digest = NULL, welcome_expires_at = NULL;
 """
-_ENDING = ("web_sessions", "password_links", "key_offers", "held_calls")
+_ENDING = (
+    "web_sessions",
+    "password_links",
+    "key_offers",
+    "held_calls",
+    "oauth_codes",
+    "oauth_tokens",
+)
 _END = "".join(f"DELETE FROM {name};\n" for name in _ENDING)  # noqa: S608
 _END_IF_ANY = "".join(
     f"DO $$ BEGIN IF to_regclass('public.{name}') IS NOT NULL "  # noqa: S608

@@ -12,7 +12,7 @@ from ..caller import Caller
 from ..credentials import CODE, digest, make
 from ..errors import Forbidden, NotFound
 from ..extensions import db
-from ..fields import Id, ProjectId, Text
+from ..fields import Id, ProjectId, Visible
 from ..models import Assistant, OAuthClient, OAuthCode, OAuthToken, Project
 from .operation import operation
 from .panel import Scope
@@ -33,11 +33,11 @@ class AssistantRow:
 def connect_assistant(
     caller: Caller,
     *,
-    client: Text,
+    client: Visible,
     scope: Scope,
-    redirect_uri: Text,
-    challenge: Text,
-    resource: Text,
+    redirect_uri: Visible,
+    challenge: Visible,
+    resource: Visible,
     project_id: ProjectId | None = None,
 ) -> str:
     """Let an assistant into one of the caller's projects, or without one everywhere an admin is.

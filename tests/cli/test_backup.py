@@ -21,14 +21,24 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
 
-from app import backup, create_app, schema
+from app import backup, clock, create_app, schema
 from app.caller import command_line
 from app.config import Settings
 from app.database import write_transaction
 from app.errors import OperationError
 from app.extensions import Base, db
-from app.models import Feed, KeyOffer, Person, WebSession
+from app.models import (
+    Assistant,
+    Feed,
+    KeyOffer,
+    OAuthClient,
+    OAuthCode,
+    OAuthToken,
+    Person,
+    WebSession,
+)
 from app.operations import OPERATIONS
 from app.operations.access import welcomed
 from app.operations.links import linked
@@ -388,6 +398,19 @@ def test_a_running_panel_serves_the_restored_state_at_once(
     let_go(running)
 
 
+def let_in(transaction: Session, person_id: int) -> None:
+    """An assistant with a code and a token."""
+    client = OAuthClient(client_id="wpc_x", name="Helper", redirect_uris="")
+    transaction.add(client)
+    transaction.flush()
+    assistant = Assistant(client_id=client.id, person_id=person_id, scope="read", resource="x")
+    transaction.add(assistant)
+    transaction.flush()
+    held = {"digest": "2" * 64, "assistant_id": assistant.id, "expires_at": clock.now()}
+    transaction.add(OAuthCode(**held, redirect_uri="x", challenge="x"))
+    transaction.add(OAuthToken(**held, kind="access", scope="read"))
+
+
 def test_sessions_and_one_time_links_do_not_come_back(
     settings: Settings, app: Flask, cast: Cast, file: Path
 ) -> None:
@@ -398,6 +421,7 @@ def test_sessions_and_one_time_links_do_not_come_back(
         session = WebSession(digest="1" * 64, person_id=person_id, address="::1", user_agent="")
         with write_transaction() as transaction:
             transaction.add(session)
+            let_in(transaction, person_id)
         caller = command_line().in_project(1)
         invited = OPERATIONS["invite-user"](caller, email="owner@example.nl").link.url
         OPERATIONS["add-node"](caller, name="mpi02", key_as_link=True)
@@ -408,9 +432,9 @@ def test_sessions_and_one_time_links_do_not_come_back(
     said = mailcote.done("restore", str(file))
     assert "tokens and sync keys that were revoked since then work again" in said.out
     with app.app_context():
-        assert db.session.scalars(db.select(WebSession)).all() == []
         assert welcomed(link) is None and linked(owners) is None
-        assert db.session.scalars(db.select(KeyOffer)).all() == []
+        for model in (WebSession, KeyOffer, OAuthCode, OAuthToken):
+            assert db.session.scalars(db.select(model)).all() == []
         person = db.session.get(Person, person_id)
         assert person and person.password_hash
 

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import event
 
 from app.caller import Caller, command_line
-from app.credentials import WELCOME, digest, make
+from app.credentials import CLIENT, WELCOME, digest, make
 from app.database import write_transaction
 from app.errors import Busy, Invalid, NotFound, OperationError
 from app.extensions import db
-from app.models import AuditEntry, HeldCall, Mailbox, PasswordLink, WebSession
+from app.models import AuditEntry, HeldCall, Mailbox, OAuthClient, PasswordLink, WebSession
 from app.operations import OPERATIONS
 from app.operations.domains import enable_email
 from app.operations.mailboxes import add_user, list_users
@@ -26,12 +26,21 @@ from tests.operations import ledger
 
 EMAIL = "info@example.nl"
 LINK, OWNERS_LINK = make(WELCOME), make(WELCOME)
+CLIENT_ID = make(CLIENT)
 # Something for each operation that would be done, were it asked by who may.
 INPUT: dict[str, dict[str, Any]] = {
     "accept-welcome": {"token": LINK, "password": "a newcomer's battery"},
     "change-own-password": {"present": PASSWORD, "password": "one more battery", "keep": 2},
     "end-session": {"session_id": 2},
     "end-other-sessions": {"keep": 1},
+    "connect-assistant": {
+        "client": CLIENT_ID,
+        "scope": "read",
+        "redirect_uri": "http://127.0.0.1/callback",
+        "challenge": "x" * 43,
+        "resource": "http://127.0.0.1:8000/mcp",
+    },
+    "disconnect-assistant": {"assistant_id": 1},
     "invite-person": {"email": "guest@example.org"},
     "update-person": {"email": "guest@example.org", "projects": [2]},
     "update-approval": {"needs_approval": True},
@@ -88,6 +97,7 @@ def root(core: Cast) -> Caller:
         call = {"operation": "purge", "arguments": {}, "fingerprint": "", "expires_at": end}
         session.add(HeldCall(project_id=1, token_id=1, actor="", **call))
         session.add(PasswordLink(mailbox_id=owned, digest=digest(OWNERS_LINK), expires_at=end))
+        session.add(OAuthClient(client_id=CLIENT_ID, name="Helper", redirect_uris=""))
         for number in ("1", "2"):
             session.add(
                 WebSession(digest=number * 64, person_id=admin.id, address="::1", user_agent="")
