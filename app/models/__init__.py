@@ -3,7 +3,7 @@
 from .approvals import HeldCall
 from .assistants import Assistant, OAuthClient, OAuthCode, OAuthToken
 from .feed import AuditEntry, Feed
-from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PurgeAck, PurgeOrder
+from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PastHome, PurgeAck, PurgeOrder
 from .nodes import KeyOffer, Node, NodeRequest, SyncKey
 from .people import Membership, Person, Project, Token, WebSession
 from .throttle import Bucket
@@ -26,6 +26,7 @@ __all__ = [
     "OAuthCode",
     "OAuthToken",
     "PasswordLink",
+    "PastHome",
     "Person",
     "Project",
     "PurgeAck",

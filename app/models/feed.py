@@ -8,6 +8,7 @@ are then seen in another order than they were given, and readers miss changes.)
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, event, func, inspect, update
@@ -68,6 +69,8 @@ def _note_exported_changes(session: Session, _context: Any, _instances: Any) -> 
     for row in (*session.new, *session.dirty, *session.deleted):
         if isinstance(row, Exported) and _nodes_must_know(session, row):
             noted.add(row)
+            if isinstance(row, Mailbox) and _changes_address(session, row):
+                session.info.setdefault("addressed", set()).add(row)
             session.info["users"] = session.info.get("users", 0) + _difference(session, row)
         if row in session.deleted and isinstance(row, Domain | Mailbox | PurgeOrder):
             session.info.setdefault("gone", []).append((row, _was_exported(row)))
@@ -77,6 +80,7 @@ def _note_exported_changes(session: Session, _context: Any, _instances: Any) -> 
 @event.listens_for(db.session, "after_commit")
 def _forget_exported_changes(session: Session) -> None:
     session.info.pop("exported", None)
+    session.info.pop("addressed", None)
     session.info.pop("users", None)
     session.info.pop("gone", None)
 
@@ -107,10 +111,18 @@ def raise_revision(session: Session) -> int:
     for row in changed:
         if row in session:  # not those that were deleted
             row.revision = revision
-    session.info["exported"] = set()
+            if row in session.info.get("addressed", ()):
+                row.address_revision = revision
+    session.info["exported"], session.info["addressed"] = set(), set()
     session.info["users"] = 0
     _remember_gone(session, revision)
     return revision
+
+
+def tell_nodes_of(session: Session, domains: Iterable[Domain]) -> None:
+    """Raise the revision for these domains too: their home changed, though their rows did not."""
+    noted: set[Exported] = session.info.setdefault("exported", set())
+    noted.update(domain for domain in domains if domain.is_exported)
 
 
 def _remember_gone(session: Session, revision: int) -> None:
@@ -144,8 +156,18 @@ def _was_exported(row: Domain | Mailbox | PurgeOrder) -> bool:
 def _nodes_must_know(session: Session, row: Exported) -> bool:
     if row in session.new or row in session.deleted:
         return _difference(session, row) != 0 if isinstance(row, Mailbox) else row.is_exported
+    if isinstance(row, Domain) and not (row.is_exported or _was_exported(row)):
+        return False
+    return _has_changed(row, row.exported)
+
+
+def _changes_address(session: Session, row: Mailbox) -> bool:
+    return row in session.new or row in session.deleted or _has_changed(row, row.addressed)
+
+
+def _has_changed(row: Exported, names: Sequence[str]) -> bool:
     attributes: Any = inspect(row).attrs  # type: ignore[attr-defined]  # of a union of models
-    return any(attributes[name].history.has_changes() for name in row.exported)
+    return any(attributes[name].history.has_changes() for name in names)
 
 
 def _difference(session: Session, row: Exported) -> int:

@@ -21,13 +21,17 @@ class Domain(Base):
 
     __tablename__ = "domains"
     __table_args__ = {"sqlite_autoincrement": True}
-    exported = ("email_enabled",)
+    exported = ("email_enabled", "home_node_id")
 
     id: Mapped[Id]
     name: Mapped[DomainName]
     project_id: Mapped[ProjectId | None] = mapped_column(index=True)
     email_enabled: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    # The one node that has its hashes and stores its mail, and since when that is so. None: every
+    # node does. A node cannot be removed while it is a home, which the reference sees to.
+    home_node_id: Mapped[int | None] = mapped_column(ForeignKey("nodes.id"), index=True)
+    placed_at: Mapped[Moment | None]  # None: it never was otherwise
     # The revision that last changed what nodes know of this row.
     revision: Mapped[int] = mapped_column(default=0, index=True)
 
@@ -51,6 +55,7 @@ class Mailbox(Base):
         Index(None, "domain_id", "purge_at"),  # counts, without touching the rows
     )
     exported = ("email", "password_hash", "quota_mb", "can_login", "can_receive", "purge_at")
+    addressed = ("email", "can_receive", "purge_at")
 
     id: Mapped[MailboxId] = mapped_column(primary_key=True, default=lambda: uuid.uuid4().hex)
     domain_id: Mapped[int] = mapped_column(ForeignKey("domains.id"))
@@ -63,6 +68,8 @@ class Mailbox(Base):
     updated_at: Mapped[Moment] = mapped_column(default=clock.now)
     purge_at: Mapped[Moment | None] = mapped_column(index=True)
     revision: Mapped[int] = mapped_column(default=0, index=True)
+    # The one that last changed whether mail for it is accepted: all that backup nodes know of it.
+    address_revision: Mapped[int] = mapped_column(default=0, server_default="0")
     # How full it is, rounded down; here and not beside the bytes, so that a list is sorted by it
     # and counted in one pass over a project's mailboxes. None: not reported yet.
     percent_used: Mapped[int | None] = mapped_column(BigInteger)
@@ -149,6 +156,23 @@ class Gone(Base):
     kind: Mapped[Word] = mapped_column(primary_key=True)
     key: Mapped[Key] = mapped_column(primary_key=True)
     revision: Mapped[int] = mapped_column(index=True)
+
+
+class PastHome(Base):
+    """Where the hashes of a domain were until it was placed otherwise; a node of None is all nodes.
+
+    A node that is lost may still have them: what SQLite or an SD card deletes can be read for long.
+    """
+
+    __tablename__ = "past_homes"
+
+    id: Mapped[Id]
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domains.id", ondelete="CASCADE"), index=True)
+    node_id: Mapped[int | None] = mapped_column(
+        ForeignKey("nodes.id", ondelete="CASCADE"), index=True
+    )
+    since: Mapped[Moment | None]  # None: from the beginning
+    until: Mapped[Moment]
 
 
 class MailboxUsage(Base):
