@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy.orm.attributes import set_committed_value
 
 from . import clock
 from .addresses import Address
@@ -120,7 +121,10 @@ class Caller:
         mailbox: Mailbox | None = db.session.scalar(
             db.select(Mailbox).where(Mailbox.domain_id == domain.id, Mailbox.email == str(email))
         )
-        return mailbox or _no_such_mailbox(email)
+        if mailbox is None:
+            _no_such_mailbox(email)
+        set_committed_value(mailbox, "domain", domain)
+        return mailbox
 
     def any_domain(self, name: str) -> Domain:
         """A domain of whatever project, for admins."""

@@ -42,7 +42,8 @@ def _export() -> tuple[bool, str]:
     active = db.session.scalar(
         db.select(db.func.count()).select_from(Mailbox).where(Mailbox.purge_at.is_(None))
     )
-    users = export.build().users
+    found = export.build()
+    users = found.users + found.elsewhere
     return users == active, f"nodes are told {users} of {active} active mailboxes"
 
 

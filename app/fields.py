@@ -25,6 +25,8 @@ MAX_ID = 2_147_483_647
 MAX_NAME = 100
 MAX_PAGE = 1000
 MAX_OVERLAP_HOURS = 168
+MAX_HOST = 200
+MAX_MX_PRIORITY = 65_535  # RFC 1035, section 3.3.9
 
 NODE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -102,6 +104,17 @@ def _parse_node_name(text: str) -> str:
             "A node's name has 1 to 63 characters: a-z, 0-9 and hyphens, no hyphen first."
         )
     return text
+
+
+def _parse_home(text: str) -> str:
+    return _parse_node_name(text) if text else ""
+
+
+def _parse_host(text: str) -> str:
+    host = addresses.parse_domain(text) if text else ""
+    if len(host) > MAX_HOST:
+        raise Invalid(f"A node's host name has at most {MAX_HOST} characters.")
+    return host
 
 
 def _parse_name(text: str) -> str:
@@ -224,6 +237,32 @@ NodeName = Annotated[
     str,
     _reads_text(_parse_node_name),
     _schema("The node's name.", "mpi01", type="string", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"),
+]
+HomeNode = Annotated[
+    str,
+    _reads_text(_parse_home),
+    _schema("The name of a node, or empty for none.", "mpi01", type="string", maxLength=63),
+]
+HostName = Annotated[
+    str,
+    _reads_text(_parse_host),
+    _schema(
+        "The full host name under which other mail servers reach it, or empty for none.",
+        "mpi01.example.net",
+        type="string",
+        maxLength=1024,
+    ),
+]
+MxPriority = Annotated[
+    int,
+    Field(
+        description="Its priority in MX records; the lowest is tried first.",
+        examples=[10],
+        ge=0,
+        le=MAX_MX_PRIORITY,
+        strict=True,
+    ),
+    _reads_whole(0, MAX_MX_PRIORITY, "mx_priority"),
 ]
 OverlapHours = Annotated[
     int,

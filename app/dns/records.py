@@ -35,17 +35,17 @@ class Record:
         return domain if self.name == "@" else f"{self.name}.{domain}"
 
 
-def expected_records(domain: str, mail_host: str, nodes: Sequence[Node]) -> list[Record]:
+def expected_records(
+    domain: str, mail_host: str, nodes: Sequence[Node], home: str | None = None
+) -> list[Record]:
     """The records of a domain, those first without which no mail arrives.
 
     `mail_host` is the name mail programs use. Where it is the domain's own `mail.<domain>`, that
-    becomes an alias of the first node; without a node with a public name there is none yet.
+    becomes an alias of the first node; without a node with a public name there is none yet. `home`
+    is the host that stores the domain's mail: it comes first, the others are backups that pass
+    mail on to it.
     """
-    servers = sorted(
-        (DEFAULT_PRIORITY if node.mx_priority is None else node.mx_priority, node.host)
-        for node in nodes
-        if node.host
-    )
+    servers = _servers(nodes, home)
     own = f"mail.{domain}"
     receiving = servers or [(DEFAULT_PRIORITY, mail_host)]
     target = mail_host if mail_host != own else servers[0][1] if servers else None
@@ -55,6 +55,22 @@ def expected_records(domain: str, mail_host: str, nodes: Sequence[Node]) -> list
         records.append(Record("CNAME", "mail", f"{target}.", "connect"))
     records.append(Record("TXT", "_dmarc", "v=DMARC1; p=none", "report"))
     return records
+
+
+def _servers(nodes: Sequence[Node], home: str | None) -> list[tuple[int, str]]:
+    """Priorities and hosts, the lowest first (RFC 5321, section 5.1)."""
+    found = {
+        node.host: DEFAULT_PRIORITY if node.mx_priority is None else node.mx_priority
+        for node in nodes
+        if node.host
+    }
+    if home in found:
+        after = found[home] + DEFAULT_PRIORITY
+        found = {
+            host: priority if host == home else max(priority, after)
+            for host, priority in found.items()
+        }
+    return sorted((priority, host) for host, priority in found.items())
 
 
 def _spf(own: str, mail_host: str, receiving: Sequence[tuple[int, str]]) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from sqlalchemy import text
 
 from ..extensions import db
-from ..models import Domain, Mailbox, PurgeAck, PurgeOrder
+from ..models import Domain, Mailbox, Node, PurgeAck, PurgeOrder
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,11 @@ _CHANGED_USERS = text(
     f"SELECT {_COLUMNS}, {_LIVE} AS is_live FROM mailboxes "  # noqa: S608
     "WHERE revision > :since"
 )
+# Those of a domain that has another home now did not change, but each node holds others of them.
+_USERS_OF_DOMAIN = text(
+    f"SELECT {_COLUMNS} FROM mailboxes "  # noqa: S608
+    "WHERE domain_id = :domain AND purge_at IS NULL AND revision <= :since"
+)
 _GONE = text("SELECT kind, key FROM gone WHERE revision > :since ORDER BY key")
 _CHANGES = text(
     "SELECT id, revision FROM mailboxes WHERE revision > :since UNION ALL "
@@ -53,17 +60,81 @@ _CHANGES = text(
     "SELECT '', revision FROM purge_orders WHERE revision > :since UNION ALL "
     "SELECT '', revision FROM purge_acks WHERE revision > :since"
 )
-# The users whose ids begin alike: their objects as JSON, each after a comma, and how many they are.
-Bucket = tuple[bytes, int]
+_DOMAINS = (
+    db.select(Domain.name, Domain.home_node_id, Node.host, Node.lost_at)
+    .outerjoin(Node, Node.id == Domain.home_node_id)
+    .where(Domain.email_enabled)
+    .order_by(Domain.name)
+)
 _BEGINNING = 2
 
 
-def domains() -> list[str]:
-    """The domains with e-mail on, sorted."""
-    names = db.session.scalars(
-        db.select(Domain.name).where(Domain.email_enabled).order_by(Domain.name)
-    )
-    return [name for name in names if _DOMAIN.fullmatch(name) or _leave_out("domain", name)]
+class Bucket(NamedTuple):
+    """The users and recipients whose ids begin alike: their objects as JSON, each after a comma,
+    and how many they are. `elsewhere` counts the mailboxes whose home is another node, with those
+    that receive nothing and are no recipients therefore.
+    """
+
+    users: bytes = b""
+    user_count: int = 0
+    recipients: bytes = b""
+    recipient_count: int = 0
+    elsewhere: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.user_count or self.elsewhere)
+
+    def and_then(self, more: Bucket) -> Bucket:
+        """These, and more whose ids begin so."""
+        pairs = zip(self, more, strict=True)
+        return Bucket(*(one + another for one, another in pairs))  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Which domains there are for a node, both sorted: its own, whose mailboxes it has, and those
+    it is a backup for, with the host to pass mail on to. None stands for a home that is lost: mail
+    waits, it is not sent into somebody else's hands.
+
+    `homes` are the nodes that are a domain's home. Who is none of them is told the same as any
+    other such node; `view` is the home whose view this is, None for theirs.
+    """
+
+    own: tuple[str, ...]
+    relayed: dict[str, str | None]
+    homes: frozenset[int]
+    view: int | None
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The domains whose mailboxes are told of in one form or the other."""
+        return frozenset(self.own) | self.relayed.keys()
+
+    def are_those_of(self, other: Places) -> bool:
+        """Whether the same domains are its own and relayed, to whatever host."""
+        return self.own == other.own and self.relayed.keys() == other.relayed.keys()
+
+    def is_for(self, node_id: int) -> bool:
+        """Whether this is what the node has to see."""
+        return self.view == (node_id if node_id in self.homes else None)
+
+
+def places(node_id: int) -> Places:
+    """The domains with e-mail on, as a node has to see them."""
+    rows = [
+        row
+        for row in db.session.execute(_DOMAINS)
+        if _DOMAIN.fullmatch(row[0]) or _leave_out("domain", row[0])
+    ]
+    homes = frozenset(home for _, home, _, _ in rows if home is not None)
+    view = node_id if node_id in homes else None
+    relayed = {
+        name: None if lost_at or not _DOMAIN.fullmatch(host or "") else host
+        for name, home, host, lost_at in rows
+        if home not in (None, view)
+    }
+    own = tuple(row[0] for row in rows if row[0] not in relayed)
+    return Places(own, relayed, homes, view)
 
 
 def purges() -> dict[str, frozenset[int]]:
@@ -87,7 +158,7 @@ def purges() -> dict[str, frozenset[int]]:
     }
 
 
-def buckets(known: frozenset[str]) -> dict[str, Bucket]:
+def buckets(there: Places) -> dict[str, Bucket]:
     """All users on these domains by the beginnings of their ids, in order."""
     found: dict[str, Bucket] = {}
     connection: Any = db.session.connection().connection.driver_connection
@@ -95,24 +166,23 @@ def buckets(known: frozenset[str]) -> dict[str, Bucket]:
     cursor.execute(ALL_USERS)
     while rows := cursor.fetchmany(ROWS_AT_A_TIME):
         for beginning, some in groupby(rows, key=lambda row: row[0][:_BEGINNING]):
-            before, count = found.get(beginning, (b"", 0))
-            encoded, more = _bucket(some, known)
-            if more:
-                found[beginning] = before + encoded, count + more
+            if more := _bucket(some, there):
+                before = found.get(beginning)
+                found[beginning] = before.and_then(more) if before else more
     cursor.close()
     return found
 
 
 def patched(
-    present: dict[str, Bucket], beginnings: Iterable[str], known: frozenset[str]
+    present: dict[str, Bucket], beginnings: Iterable[str], there: Places
 ) -> dict[str, Bucket]:
     """The same users with those anew whose ids begin so."""
     found = dict(present)
     for beginning in beginnings:
         beyond = beginning[:-1] + chr(ord(beginning[-1]) + 1)
         rows = db.session.execute(_IN_BUCKET, {"first": beginning, "beyond": beyond})
-        found[beginning] = _bucket(rows, known)
-    return {beginning: found[beginning] for beginning in sorted(found) if found[beginning][1]}
+        found[beginning] = _bucket(rows, there)
+    return {beginning: found[beginning] for beginning in sorted(found) if found[beginning]}
 
 
 def beginnings_changed(since: int, now: int) -> set[str] | None:
@@ -126,30 +196,27 @@ def beginnings_changed(since: int, now: int) -> set[str] | None:
     return {key[:_BEGINNING] for key, _ in rows if key}
 
 
-def changed_users(since: int, known: frozenset[str]) -> tuple[list[dict[str, Any]], set[str]]:
-    """The users that changed after a revision, and the ids of those whose row tells nodes no more.
-
-    A row that is damaged is one that is gone, as it is for the whole state.
+def changed_users(since: int, there: Places) -> tuple[list[dict[str, Any]], set[str]]:
+    """The users that changed after a revision or whose domain did, and the ids of those whose row
+    tells nodes no more. A row that is damaged is one that is gone, as it is for the whole state.
     """
     live, gone = [], set()
-    changed = db.session.execute(_CHANGED_USERS, {"since": since})
+    changed = [tuple(row) for row in db.session.execute(_CHANGED_USERS, {"since": since})]
+    moved = db.select(Domain.id).where(Domain.revision > since, Domain.email_enabled)
+    for domain in db.session.scalars(moved).all():
+        rows = db.session.execute(_USERS_OF_DOMAIN, {"domain": domain, "since": since})
+        changed += [(*row, True) for row in rows]
     for *row, is_live in sorted(changed, key=lambda row: str(row[0])):
-        found = _acceptable([row], known) if is_live else []
+        found = _acceptable([row], there) if is_live else []
         live += found
         if not found and _ID.fullmatch(row[0]):
             gone.add(row[0])
     return live, gone
 
 
-def changed_domains(since: int) -> tuple[set[str], set[str]]:
-    """The names of domains whose e-mail was turned on after a revision, and off."""
-    rows = db.session.execute(
-        db.select(Domain.name, Domain.email_enabled).where(Domain.revision > since)
-    )
-    names: tuple[set[str], set[str]] = set(), set()
-    for name, is_enabled in rows:
-        names[not is_enabled].add(name)
-    return names
+def changed_domains(since: int) -> set[str]:
+    """The names of domains that were turned on or off after a revision, or got another home."""
+    return set(db.session.scalars(db.select(Domain.name).where(Domain.revision > since)))
 
 
 def gone(since: int) -> dict[str, set[str]]:
@@ -161,17 +228,41 @@ def gone(since: int) -> dict[str, set[str]]:
     return names
 
 
-def _bucket(rows: Iterable[Any], known: frozenset[str]) -> Bucket:
-    users = _acceptable(rows, known)
-    return b"," + orjson.dumps(users)[1:-1] if users else b"", len(users)
+def _bucket(rows: Iterable[Any], there: Places) -> Bucket:
+    users = _acceptable(rows, there)
+    if not there.relayed:
+        return Bucket(_listed(users), len(users))
+    own, recipients = divided(users, there)
+    return Bucket(
+        _listed(own), len(own), _listed(recipients), len(recipients), len(users) - len(own)
+    )
 
 
-def _acceptable(rows: Iterable[Any], known: frozenset[str]) -> list[dict[str, Any]]:
+def _listed(objects: list[dict[str, Any]]) -> bytes:
+    return b"," + orjson.dumps(objects)[1:-1] if objects else b""
+
+
+def divided(
+    users: Iterable[dict[str, Any]], there: Places
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """The users of a node's own domains, and those for whom it only accepts mail, as addresses."""
+    own: list[dict[str, Any]] = []
+    recipients: list[dict[str, str]] = []
+    for user in users:
+        if user["email"].partition("@")[2] not in there.relayed:
+            own.append(user)
+        elif user["deliver"]:
+            recipients.append({"email": user["email"], "id": user["id"]})
+    return own, recipients
+
+
+def _acceptable(rows: Iterable[Any], there: Places) -> list[dict[str, Any]]:
     """Users as nodes are told of them, without the damaged ones.
 
     Their fields are in alphabetical order: the text is at once the body and what its digest is
     taken over.
     """
+    known = there.known
     return [
         {
             "deliver": receive == 1,
@@ -200,10 +291,10 @@ def _leave_out(noun: str, name: str) -> Literal[False]:
     return False
 
 
-def in_pieces(found: dict[str, Bucket]) -> Iterator[bytes]:
-    """The users' objects as JSON with commas between them, in pieces that are worth sending."""
-    texts = [encoded for encoded, _ in found.values()]
-    if sum(map(len, texts)) < 2**20:
-        texts = [b"".join(texts)]
-    for number, encoded in enumerate(texts):
+def in_pieces(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """Objects as JSON with commas between them, in pieces that are worth sending."""
+    there = [text for text in texts if text]
+    if sum(map(len, there)) < 2**20:
+        there = [b"".join(there)]
+    for number, encoded in enumerate(there):
         yield encoded if number else encoded[1:]

@@ -1,11 +1,30 @@
-"""The state at one revision, and what changed since an older one, as JSON."""
+"""The state at one revision, and what changed since an older one, as JSON.
+
+A node that is a backup for some domains is told of them in format 2, which has two arrays more:
+    "relays":     [{"domain": "example.nl", "host": "mpi01.example.net"}]   by domain
+    "recipients": [{"email": "info@example.nl", "id": "<32 hex>"}]          by id
+Mail for a recipient is accepted and passed on to port 25 of the domain's host; where that is null
+the home is lost, and mail waits in the queue. Neither `domains` nor `users` has anything of such a
+domain, and there is no hash of it anywhere in the answer. `counts` have both arrays, the digest is
+over [domains, users, aliases, relays, recipients], a delta's `gone` has "relays" (domains) and
+"recipients" (ids). In format 1 there are none, which a delta in format 1 implies as well: who held
+some drops them.
+
+An agent that knows format 1 only refuses an answer in format 2 and keeps what it has: it never
+takes a mailbox without a hash for one of its own, nor a domain that is not there for one to refuse
+mail for. It is behind from then on, and says why in its reports.
+
+A home that moves changes no mailbox: they are `users` here and `recipients` there, and named in
+the other's `gone`. Nothing of that removes stored mail: only `purge` does, which is for mailboxes
+that are gone from the panel, and for every node, since any may have been their home.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,20 +60,23 @@ class Packing:
 
 @dataclass(frozen=True)
 class Export:
-    """The state at one revision: users in buckets, and for each purge the nodes that are done.
+    """The state at one revision as some nodes see it: which domains are theirs, users in buckets,
+    and for each purge the nodes that are done.
 
-    `head` is the JSON text of what comes before the users, without its last bracket; `deltas` are
-    those of `delta` that were asked for, by the revision they begin at.
+    `users` are those it has, `elsewhere` those whose home is another node. `head` is the JSON text
+    of what comes before the users, without its last bracket; `deltas` are those of `delta` that
+    were asked for, by the revision they begin at.
     """
 
     epoch: str
     revision: int
     users: int
+    elsewhere: int
     sha256: str
-    allow_shrink: bool
+    facts: dict[str, Any]
     deltas_from: int
     head: bytes = field(repr=False)
-    domains: tuple[str, ...] = field(repr=False)
+    places: rows.Places = field(repr=False)
     buckets: dict[str, rows.Bucket] = field(repr=False)
     purges: dict[str, frozenset[int]] = field(repr=False)
     packing: Packing = field(default_factory=Packing, repr=False)
@@ -82,23 +104,28 @@ class Export:
 
     def _shared(self) -> Iterator[bytes]:
         yield self.head + b',"users":['
-        yield from rows.in_pieces(self.buckets)
+        yield from rows.in_pieces(bucket.users for bucket in self.buckets.values())
         yield b'],"aliases":[]'
+        if self.places.relayed:
+            yield b',"recipients":['
+            yield from rows.in_pieces(bucket.recipients for bucket in self.buckets.values())
+            yield b"]"
 
     def _tail(self, node_id: int) -> bytes:
         return b',"purge":' + orjson.dumps(self.purge(node_id)) + b"}"
 
 
-def build(before: Export | None = None) -> Export:
-    """Read the present state in one snapshot: the revision first, then the rows.
+def build(node_id: int = 0, earlier: Mapping[int | None, Export] | None = None) -> Export:
+    """Read the present state for a node in one snapshot: the revision first, then the rows.
 
-    With an earlier export only what has changed since is read.
+    With earlier exports, by their views, only what has changed since is read. No node has id 0,
+    which stands for one that is nobody's home.
     """
     with snapshot():
-        return _read(before)
+        return _read(node_id, earlier or {})
 
 
-def add_delta(found: Export, since: int) -> Export:
+def add_delta(found: Export, since: int, node_id: int) -> Export:
     """Read what has changed since a revision into the export's deltas, if that can be told.
 
     What the delta leads to: this export, or a later one when that is what there is by now.
@@ -106,7 +133,7 @@ def add_delta(found: Export, since: int) -> Export:
     with snapshot() as session:
         epoch, revision = session.execute(db.select(Feed.epoch, Feed.revision)).one()
         if (epoch, revision) != (found.epoch, found.revision):
-            found = _read(found)
+            found = _read(node_id, {found.places.view: found})
         if found.can_tell_since(since):
             found.deltas[since] = _delta(found, since)
         return found
@@ -119,82 +146,99 @@ def forget_what_went() -> None:
         session.execute(db.delete(Gone).where(Gone.revision <= revision - KEPT))
 
 
-def _read(before: Export | None) -> Export:
+def _read(node_id: int, earlier: Mapping[int | None, Export]) -> Export:
     feed = db.session.scalars(db.select(Feed)).one()
-    domains = rows.domains()
-    buckets = _buckets(feed, domains, before)
-    users = sum(count for _, count in buckets.values())
-    digest = hashlib.sha256(b"[" + orjson.dumps(domains) + b",[")
-    for piece in rows.in_pieces(buckets):
-        digest.update(piece)
-    digest.update(b"],[]]")
-    sha256, allow_shrink = digest.hexdigest(), feed.shrink_is_meant and feed.users == users
-    facts = _facts(feed.epoch, feed.revision, len(domains), users, sha256, allow_shrink)
-    head = {**facts, "full": True, "domains": domains}
+    places = rows.places(node_id)
+    buckets = _buckets(feed, places, earlier.get(places.view))
+    users = sum(bucket.user_count for bucket in buckets.values())
+    elsewhere = sum(bucket.elsewhere for bucket in buckets.values())
+    facts = {
+        "format": 2 if places.relayed else 1,
+        "epoch": feed.epoch,
+        "revision": feed.revision,
+        "counts": _counts(places, users, buckets),
+        "sha256": (sha256 := _digest(places, buckets)),
+        # The operations account for all mailboxes: also when another home made some of them go.
+        "allow_shrink": feed.shrink_is_meant and feed.users == users + elsewhere,
+    }
+    head = {**facts, "full": True, "domains": places.own}
+    if places.relayed:
+        head["relays"] = _relays(places, places.relayed)
     return Export(
         epoch=feed.epoch,
         revision=feed.revision,
         users=users,
+        elsewhere=elsewhere,
         sha256=sha256,
-        allow_shrink=allow_shrink,
+        facts=facts,
         deltas_from=feed.deltas_from,
         head=orjson.dumps(head)[:-1],
-        domains=tuple(domains),
+        places=places,
         buckets=buckets,
         purges=rows.purges(),
     )
 
 
-def _buckets(feed: Feed, domains: list[str], before: Export | None) -> dict[str, rows.Bucket]:
+def _buckets(feed: Feed, places: rows.Places, before: Export | None) -> dict[str, rows.Bucket]:
     """All users: those of an earlier export with what has changed since, or all of them anew."""
-    known = frozenset(domains)
-    if before and (before.epoch, before.domains) == (feed.epoch, tuple(domains)):
+    if before and before.epoch == feed.epoch and before.places.are_those_of(places):
         steps = feed.revision - before.revision
         if 0 < steps <= MANY_CHANGES:
             changed = rows.beginnings_changed(before.revision, feed.revision)
             if changed is not None and len(changed) <= MANY_CHANGES:
-                return rows.patched(before.buckets, changed, known)
-    return rows.buckets(known)
+                return rows.patched(before.buckets, changed, places)
+    return rows.buckets(places)
+
+
+def _counts(places: rows.Places, users: int, buckets: dict[str, rows.Bucket]) -> dict[str, int]:
+    counts = {"domains": len(places.own), "users": users, "aliases": 0}
+    if places.relayed:
+        counts["relays"] = len(places.relayed)
+        counts["recipients"] = sum(bucket.recipient_count for bucket in buckets.values())
+    return counts
+
+
+def _digest(places: rows.Places, buckets: dict[str, rows.Bucket]) -> str:
+    digest = hashlib.sha256(b"[" + orjson.dumps(places.own) + b",[")
+    for piece in rows.in_pieces(bucket.users for bucket in buckets.values()):
+        digest.update(piece)
+    digest.update(b"],[]")
+    if places.relayed:
+        digest.update(b"," + orjson.dumps(_relays(places, places.relayed)) + b",[")
+        for piece in rows.in_pieces(bucket.recipients for bucket in buckets.values()):
+            digest.update(piece)
+        digest.update(b"]")
+    digest.update(b"]")
+    return digest.hexdigest()
+
+
+def _relays(places: rows.Places, names: Iterable[str]) -> list[dict[str, str | None]]:
+    return [{"domain": name, "host": places.relayed[name]} for name in names]
 
 
 def _delta(found: Export, since: int) -> bytes:
     """The JSON text of what changed, without the end that differs from node to node."""
-    known = frozenset(found.domains)
-    users, without_users = rows.changed_users(since, known)
-    turned_on, turned_off = rows.changed_domains(since)
-    gone = rows.gone(since)
-    facts = _facts(
-        found.epoch,
-        found.revision,
-        len(found.domains),
-        found.users,
-        found.sha256,
-        found.allow_shrink,
-    )
+    places = found.places
+    changed, without_row = rows.changed_users(since, places)
+    users, recipients = rows.divided(changed, places)
+    names, gone = rows.changed_domains(since), rows.gone(since)
+    ids = without_row | gone["user"] | {user["id"] for user in changed}
+    names_gone = names | gone["domain"]
     delta = {
-        **facts,
+        **found.facts,
         "full": False,
-        "domains": sorted(turned_on & known),
+        "domains": sorted(names & set(places.own)),
         "users": users,
         "aliases": [],
         "gone": {
-            "domains": sorted((turned_off | gone["domain"]) - known),
-            "users": sorted((without_users | gone["user"]) - {user["id"] for user in users}),
+            "domains": sorted(names_gone - set(places.own)),
+            "users": sorted(ids - {user["id"] for user in users}),
             "aliases": [],
         },
     }
+    if places.relayed:
+        delta["relays"] = _relays(places, sorted(names & places.relayed.keys()))
+        delta["recipients"] = recipients
+        delta["gone"]["relays"] = sorted(names_gone - places.relayed.keys())
+        delta["gone"]["recipients"] = sorted(ids - {one["id"] for one in recipients})
     return orjson.dumps(delta)[:-1]
-
-
-def _facts(
-    epoch: str, revision: int, domains: int, users: int, sha256: str, allow_shrink: bool
-) -> dict[str, Any]:
-    """What whole states and deltas tell alike."""
-    return {
-        "format": 1,
-        "epoch": epoch,
-        "revision": revision,
-        "counts": {"domains": domains, "users": users, "aliases": 0},
-        "sha256": sha256,
-        "allow_shrink": allow_shrink,
-    }

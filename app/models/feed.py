@@ -111,7 +111,7 @@ def raise_revision(session: Session) -> int:
     for row in changed:
         if row in session:  # not those that were deleted
             row.revision = revision
-            if row in session.info.get("addressed", ()):
+            if isinstance(row, Mailbox) and row in session.info.get("addressed", ()):
                 row.address_revision = revision
     session.info["exported"], session.info["addressed"] = set(), set()
     session.info["users"] = 0

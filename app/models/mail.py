@@ -6,7 +6,7 @@ import uuid
 from typing import Literal
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, false
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .. import clock
 from ..extensions import Base
@@ -59,6 +59,7 @@ class Mailbox(Base):
 
     id: Mapped[MailboxId] = mapped_column(primary_key=True, default=lambda: uuid.uuid4().hex)
     domain_id: Mapped[int] = mapped_column(ForeignKey("domains.id"))
+    domain: Mapped[Domain] = relationship(viewonly=True)  # who looks a mailbox up has it already
     email: Mapped[Email]
     password_hash: Mapped[Hash]
     quota_mb: Mapped[int]

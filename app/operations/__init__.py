@@ -22,6 +22,7 @@ from . import (
     nodes,
     oversight,
     panel,
+    placement,
     reports,
 )
 from .operation import OPERATIONS, Operation
@@ -46,5 +47,6 @@ __all__ = [
     "nodes",
     "oversight",
     "panel",
+    "placement",
     "reports",
 ]

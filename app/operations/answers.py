@@ -26,12 +26,15 @@ EmailAddress = Annotated[str, _told("The full e-mail address.")]
 
 
 class DomainFields(TypedDict):
-    """A domain. Counts are of mailboxes; `project_id` is told to admins."""
+    """A domain. Counts are of mailboxes; `project_id` and `home_node` are told to admins."""
 
     domain: Annotated[str, _told("The domain's name, in lower-case ASCII (punycode).")]
     domain_unicode: Annotated[str, _told("The domain's name as people write it.")]
     project_id: NotRequired[
         Annotated[int | None, _told("The project it is linked to, null for none; for admins.")]
+    ]
+    home_node: NotRequired[
+        Annotated[str | None, _told("The node that is its home, null for none; for admins.")]
     ]
     email_enabled: Annotated[bool, _told("Whether e-mail is turned on.")]
     mailboxes: Annotated[int, _told("How many mailboxes it has, removed ones included.")]
@@ -44,7 +47,13 @@ class SyncFields(TypedDict):
 
     revision: Annotated[int, _told("The panel's revision with this change in it.")]
     nodes: Annotated[int, _told("How many mail nodes there are, without paused ones.")]
-    nodes_applied: Annotated[int, _told("On how many of them this revision is live.")]
+    nodes_applied: Annotated[
+        int,
+        _told(
+            "On how many of them it is live. A node that only accepts mail for the domain, whose "
+            "home is another, counts as soon as it knows the address."
+        ),
+    ]
 
 
 class UserFields(TypedDict):

@@ -46,12 +46,13 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True)
 class DomainRow:
-    """A domain with the counts of its mailboxes and the name of its project."""
+    """A domain with the counts of its mailboxes, the name of its project, and its home."""
 
     domain: Domain
     active: int
     removed: int
     project: str | None
+    home: Node | None
 
 
 def domains(caller: Caller) -> list[DomainRow]:
@@ -77,8 +78,9 @@ def domain(caller: Caller, name: str) -> DomainRow:
 
 
 def mail_nodes(caller: Caller) -> Sequence[Node]:  # noqa: ARG001 - names in the DNS are no secret
-    """The nodes with a public name, as MX records name them."""
-    return db.session.scalars(select(Node).where(Node.host.is_not(None)).order_by(Node.name)).all()
+    """The nodes with a public name, as MX records name them; not those in other hands."""
+    query = select(Node).where(Node.host.is_not(None), Node.lost_at.is_(None))
+    return db.session.scalars(query.order_by(Node.name)).all()
 
 
 def domain_rows(condition: ColumnElement[bool]) -> list[DomainRow]:
@@ -99,9 +101,11 @@ def domain_rows(condition: ColumnElement[bool]) -> list[DomainRow]:
             func.coalesce(counts.c.active, 0),
             func.coalesce(counts.c.removed, 0),
             Project.name,
+            Node,
         )
         .outerjoin(counts, counts.c.domain_id == Domain.id)
         .outerjoin(Project, Project.id == Domain.project_id)
+        .outerjoin(Node, Node.id == Domain.home_node_id)
         .where(condition)
         .order_by(Domain.name)
     )
@@ -170,12 +174,20 @@ def overview(caller: Caller) -> Overview:
     return Overview(total, enabled, active, gone, off, nearly_full, full, int(quota), *nodes)
 
 
-def sync(caller: Caller, revision: int) -> Sync:  # noqa: ARG001 - how far is no secret
-    """On how many nodes a revision is live, and which one it waits for."""
-    found = sync_of(db.session(), revision)
+def sync(caller: Caller, mailbox: Mailbox) -> Sync:  # noqa: ARG001 - how far is no secret
+    """On how many nodes the last change of a mailbox or its domain is live, and which one it waits
+    for."""
+    revision = max(mailbox.revision, mailbox.domain.revision)
+    found = sync_of(db.session(), mailbox, revision)
     if found.nodes_applied < found.nodes:
-        found.waiting_for = slowest(db.session(), revision)
+        found.waiting_for = slowest(db.session(), mailbox, revision)
     return found
+
+
+def home_host(caller: Caller, domain: Domain) -> str | None:  # noqa: ARG001 - as mail_nodes
+    """The public name of a domain's home, which mail programs use; None without a home."""
+    home = db.session.get(Node, domain.home_node_id) if domain.home_node_id else None
+    return home.host if home else None
 
 
 def token(caller: Caller, token_id: int) -> Token | None:

@@ -10,7 +10,7 @@ from ..caller import Caller
 from ..errors import Conflict, StillInUse
 from ..extensions import db
 from ..fields import DomainName, ProjectId
-from ..models import Domain, Mailbox, PurgeOrder
+from ..models import Domain, Mailbox, Node, PurgeOrder
 from .answers import DomainAnswer, DomainsAnswer, RemovedDomainAnswer
 from .operation import operation
 from .results import Domains, GoneDomain, OneDomain
@@ -25,7 +25,7 @@ def enable_email(caller: Caller, *, domain: DomainName) -> OneDomain:
     """
     row = caller.domain(domain)
     row.email_enabled = True
-    return _counted(caller, [row])[0]
+    return counted(caller, [row])[0]
 
 
 @operation(who="project", answers=DomainAnswer, title="Turn e-mail off", destroys=True)
@@ -39,7 +39,7 @@ def disable_email(caller: Caller, *, domain: DomainName) -> OneDomain:
     if row.email_enabled:
         _refuse_while_in_use(row)
     row.email_enabled = False
-    return _counted(caller, [row])[0]
+    return counted(caller, [row])[0]
 
 
 @operation(who="project", answers=DomainsAnswer, title="List domains", reads=True)
@@ -53,7 +53,7 @@ def list_domains(caller: Caller) -> Domains:
         .where(Domain.project_id == caller.project_id, Domain.email_enabled)
         .order_by(Domain.name)
     )
-    return Domains(_counted(caller, rows))
+    return Domains(counted(caller, rows))
 
 
 @operation(who="admin", answers=DomainAnswer, title="Register a domain", adds_up=True, status=201)
@@ -93,7 +93,7 @@ def assign_domain(caller: Caller, *, domain: DomainName, project_id: ProjectId) 
         _order_purges(row)
         row.email_enabled = False
     row.project_id = project_id
-    return _counted(caller, [row])[0]
+    return counted(caller, [row])[0]
 
 
 @operation(who="admin", answers=DomainAnswer, is_internal=True)
@@ -108,7 +108,7 @@ def unassign_domain(caller: Caller, *, domain: DomainName) -> OneDomain:
     _order_purges(row)
     row.email_enabled = False
     row.project_id = None
-    return _counted(caller, [row])[0]
+    return counted(caller, [row])[0]
 
 
 @operation(
@@ -150,8 +150,9 @@ def _order_purges(domain: Domain) -> None:
     db.session.flush()
 
 
-def _counted(caller: Caller, domains: Iterable[Domain]) -> list[OneDomain]:
-    """Domains with the counts of their mailboxes, by one query for all of them."""
+def counted(caller: Caller, domains: Iterable[Domain]) -> list[OneDomain]:
+    """Domains with the counts of their mailboxes, by one query for all of them; for admins with the
+    names of their homes, by one more where there are any."""
     rows = list(domains)
     counts = {
         domain_id: (mailboxes, active)
@@ -165,6 +166,20 @@ def _counted(caller: Caller, domains: Iterable[Domain]) -> list[OneDomain]:
             .group_by(Mailbox.domain_id)
         )
     }
+    homes = _names_of_homes(rows) if caller.is_admin else {}
     return [
-        OneDomain(row, *counts.get(row.id, (0, 0)), tells_project=caller.is_admin) for row in rows
+        OneDomain(
+            row,
+            *counts.get(row.id, (0, 0)),
+            tells_project=caller.is_admin,
+            home=homes.get(row.home_node_id or 0),
+        )
+        for row in rows
     ]
+
+
+def _names_of_homes(domains: list[Domain]) -> dict[int, str]:
+    ids = {row.home_node_id for row in domains if row.home_node_id is not None}
+    if not ids:
+        return {}
+    return dict(db.session.execute(db.select(Node.id, Node.name).where(Node.id.in_(ids))).all())

@@ -7,19 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 
 from .. import clock
 from ..caller import Caller
 from ..errors import NotFound
 from ..extensions import db
 from ..fields import NODE_NAME
-from ..models import Domain, Feed, KeyOffer, Mailbox, Node, NodeRequest, Project, SyncKey
+from ..models import (
+    Domain,
+    Feed,
+    KeyOffer,
+    Mailbox,
+    Node,
+    NodeRequest,
+    PastHome,
+    Project,
+    SyncKey,
+)
 from ..models.nodes import REQUESTS_KEPT
 from .browse import Page
 from .oversight import EXPORT_CHUNK, refuse_all_but_admins
 
+DOMAINS_SHOWN = 20
 LOW_DISK_MB = 1024  # a full disk refuses mail; with this much left there is time to do something
 
 
@@ -27,7 +39,8 @@ LOW_DISK_MB = 1024  # a full disk refuses mail; with this much left there is tim
 class NodeRow:
     """A node, how many changes it is behind (None: not told yet), and what is kept of it.
 
-    `keys` and `requests` are the newest first, and empty in a list of nodes.
+    `keys` and `requests` are the newest first, and empty in a list of nodes; so are `homed`, the
+    first domains whose home it is, by name, of `homed_count`.
     """
 
     node: Node
@@ -35,6 +48,8 @@ class NodeRow:
     keys: Sequence[SyncKey] = ()
     requests: Sequence[NodeRequest] = ()
     offer: KeyOffer | None = None
+    homed: Sequence[str] = ()
+    homed_count: int = 0
 
     @property
     def users(self) -> int | None:
@@ -84,7 +99,13 @@ def node(caller: Caller, name: str) -> NodeRow:
         .order_by(NodeRequest.last_at.desc(), NodeRequest.id.desc())
         .limit(REQUESTS_KEPT)
     ).all()
-    return NodeRow(found, _behind(found, feed), keys, requests, key_offer(found))
+    is_home = Domain.home_node_id == found.id
+    names = select(Domain.name).where(is_home).order_by(Domain.name).limit(DOMAINS_SHOWN)
+    homed = db.session.scalars(names).all()
+    count = len(homed)
+    if count == DOMAINS_SHOWN:
+        count = db.session.scalar(select(func.count()).select_from(Domain).where(is_home)) or 0
+    return NodeRow(found, _behind(found, feed), keys, requests, key_offer(found), homed, count)
 
 
 def key_offer(node: Node) -> KeyOffer | None:
@@ -132,18 +153,40 @@ def _in_chunks(query: Select[str, str, int, str, str]) -> Iterator[Exposed]:
 def held_by(node: Node) -> Select[str, str, int, str, str]:
     """The live mailboxes whose passwords a lost node held a hash of, and still have.
 
-    Every node gets every mailbox, but one that never asked got none, nor any after its loss.
+    A node got the mailboxes of domains without a home and of those whose home it was, also if
+    they have another home by now: what was deleted on its disk may still be found there. One that
+    never asked got none, nor any after its loss.
     """
     had_any = node.last_sync_at is not None
+    lost_at = node.lost_at or ""
+    was_placed_here = exists().where(
+        PastHome.domain_id == Domain.id,
+        _is_here(PastHome.node_id, node),
+        _began_by(PastHome.since, lost_at),
+        PastHome.until >= Mailbox.created_at,
+        PastHome.until >= node.created_at,
+    )
+    is_placed_here = _is_here(Domain.home_node_id, node) & _began_by(Domain.placed_at, lost_at)
     return (
         select(Mailbox.email, Project.name, Project.id, Mailbox.created_at, Mailbox.updated_at)
         .join(Domain, Domain.id == Mailbox.domain_id)
         .join(Project, Project.id == Domain.project_id)
         .where(Domain.email_enabled, Mailbox.purge_at.is_(None))
-        .where(Mailbox.created_at <= (node.lost_at if had_any and node.lost_at else ""))
+        .where(Mailbox.created_at <= (lost_at if had_any else ""))
+        .where(is_placed_here | was_placed_here)
         .where(~Mailbox.is_waiting)
         .where(func.coalesce(Mailbox.password_at, "") <= (node.lost_at or ""))
     )
+
+
+def _is_here(home: Any, node: Node) -> ColumnElement[bool]:
+    here: ColumnElement[bool] = home.is_(None) | (home == node.id)
+    return here
+
+
+def _began_by(since: Any, moment: str) -> ColumnElement[bool]:
+    began: ColumnElement[bool] = since.is_(None) | (since <= moment)
+    return began
 
 
 def _behind(node: Node, feed: Feed) -> int | None:

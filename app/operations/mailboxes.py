@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from sqlalchemy import ColumnElement, Executable, Select, bindparam, func, select
+from sqlalchemy.orm.attributes import set_committed_value
 
 from .. import clock
 from ..addresses import Address, domain_in_unicode
@@ -78,6 +79,7 @@ def add_user(
         quota_mb=quota_mb,
     )
     db.session.add(mailbox)
+    set_committed_value(mailbox, "domain", domain)
     return Changed(mailbox)
 
 

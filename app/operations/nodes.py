@@ -7,11 +7,12 @@ from ..caller import Caller
 from ..credentials import SYNC_KEY, digest, hint, make
 from ..errors import Conflict, NotFound
 from ..extensions import db, settings
-from ..fields import IpAllow, KeyAsLink, NodeName, OverlapHours
+from ..fields import HostName, IpAllow, KeyAsLink, MxPriority, NodeName, OverlapHours
 from ..models import KeyOffer, Node, SyncKey
 from .answers import NodeAnswer, NodesAnswer, RemovedNodeAnswer
 from .fleet import key_offer
 from .operation import operation
+from .placement import homed_at, refuse_while_home, tell_of_home
 from .reports import finish_purges
 from .results import GoneNode, Link, Nodes, OneNode
 
@@ -53,6 +54,33 @@ def add_node(
     if key_as_link:
         return _offer_key(node, overlap_hours=0)
     return OneNode(node, sync_key=_new_key(node))
+
+
+@operation(who="admin", answers=NodeAnswer, title="Change what a mail node is called in public")
+def update_node(
+    caller: Caller,  # noqa: ARG001
+    *,
+    name: NodeName,
+    host: HostName | None = None,
+    mx_priority: MxPriority | None = None,
+) -> OneNode:
+    """Set the public host name of a node, and its priority in MX records.
+
+    For admins. Other nodes pass mail on to this host, and customers put it into the DNS and into
+    mail programs. "" takes the name away, which is refused with NODE_IS_HOME while the node is the
+    home of a domain; a name that is another node's is refused with HOST_TAKEN.
+    """
+    node = _node(name)
+    if host is not None and (host or None) != node.host:
+        if host:
+            _refuse_taken(host)
+        else:
+            refuse_while_home(node, field="host")
+        node.host = host or None
+        tell_of_home(node.id)
+    if mx_priority is not None:
+        node.mx_priority = mx_priority
+    return OneNode(node)
 
 
 @operation(
@@ -158,11 +186,15 @@ def lose_node(caller: Caller, *, name: NodeName) -> OneNode:  # noqa: ARG001
     """Say that a node was lost or stolen: all its keys stop working at once.
 
     For admins. It stays listed as `lost`, no change waits for it, and it cannot get a key again:
-    this cannot be undone. It held the password hash of every live mailbox; their passwords have to
-    be renewed. Doing it again changes nothing.
+    this cannot be undone. It held the password hashes of the live mailboxes that it served, now or
+    before their domain got another home; their passwords have to be renewed. Mail for domains whose
+    home it was is not passed on to it any more, but waits on the other nodes, for 5 days at most:
+    set another home (set-home-node). Doing it again changes nothing.
     """
     node = _node(name)
-    node.lost_at = node.lost_at or clock.now()
+    if node.lost_at is None:
+        node.lost_at = clock.now()
+        tell_of_home(node.id)
     db.session.execute(db.delete(SyncKey).where(SyncKey.node_id == node.id))
     _withdraw_offer(node)
     db.session.flush()
@@ -180,9 +212,11 @@ def remove_node(caller: Caller, *, name: NodeName) -> GoneNode:  # noqa: ARG001
     """Take a node out of the panel; its keys stop working at once.
 
     For admins. The machine itself keeps what it has, and goes on serving mail until it is turned
-    off. Use pause-node for one that comes back.
+    off. Refused with NODE_IS_HOME while it is the home of a domain, whose mail would have nowhere
+    to go. Use pause-node for one that comes back.
     """
     node = _node(name)
+    refuse_while_home(node, field="name")
     db.session.execute(db.delete(SyncKey).where(SyncKey.node_id == node.id))
     db.session.delete(node)
     db.session.flush()
@@ -191,13 +225,25 @@ def remove_node(caller: Caller, *, name: NodeName) -> GoneNode:  # noqa: ARG001
 
 
 def _node(name: str) -> Node:
-    """A node, its row locked: two who rotate its key at once do it one after the other."""
+    """A node, its row locked: two who rotate its key at once do it one after the other. The domains
+    whose home it is are locked before it, as everybody does."""
+    homed_at(db.select(Node.id).where(Node.name == name).scalar_subquery())
     node: Node | None = db.session.scalar(
         db.select(Node).where(Node.name == name).with_for_update()
     )
     if node is None:
         raise NotFound("NODE_NOT_FOUND", f"There is no node {name}.", field="name")
     return node
+
+
+def _refuse_taken(host: str) -> None:
+    other = db.session.scalar(db.select(Node.name).where(Node.host == host, Node.lost_at.is_(None)))
+    if other:
+        raise Conflict(
+            "HOST_TAKEN",
+            f"{host} is the public name of {other}: mail for one would reach the other.",
+            field="host",
+        )
 
 
 def _new_key(node: Node) -> str:

@@ -162,7 +162,7 @@ class Operation(Generic[Result]):
         revision = raise_revision(session)
         session.add(self._audit_entry(caller, arguments, revision))
         if isinstance(result, Changed):
-            result.sync = sync_of(session, revision)
+            result.sync = sync_of(session, result.mailbox, revision)
         return result
 
     def _hold(self, caller: Caller, arguments: dict[str, Any], project_id: int) -> held.Held:

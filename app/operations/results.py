@@ -40,12 +40,13 @@ class Answerable(Protocol):
 
 @dataclass
 class OneDomain:
-    """A domain with the counts of its mailboxes."""
+    """A domain with the counts of its mailboxes, and the name of its home node."""
 
     domain: Domain
     mailboxes: int
     active_mailboxes: int
     tells_project: bool
+    home: str | None = None
 
     def to_dict(self) -> DomainFields:
         """The domain as programs see it."""
@@ -59,6 +60,7 @@ class OneDomain:
         }
         if self.tells_project:
             fields["project_id"] = self.domain.project_id
+            fields["home_node"] = self.home
         return fields
 
     def to_answer(self) -> DomainAnswer:
@@ -272,7 +274,9 @@ def user_fields(
 
 
 _FOLLOWS = func.coalesce(Node.applied_epoch == select(Feed.epoch).scalar_subquery(), false())
-_HAS_APPLIED = _FOLLOWS & (Node.applied_revision >= bindparam("revision"))
+# Of a domain with a home, other nodes only hold the addresses.
+_NEEDED = case((Node.id == bindparam("home"), bindparam("revision")), else_=bindparam("backups"))
+_HAS_APPLIED = _FOLLOWS & (Node.applied_revision >= _NEEDED)
 # Every change asks it, and making it costs more than running it.
 _NODES = (
     select(func.count(), func.sum(case((_HAS_APPLIED, 1), else_=0)))
@@ -287,16 +291,28 @@ _SLOWEST = (
 )
 
 
-def sync_of(session: Session, revision: int) -> Sync:
-    """How many nodes there are, and how many have applied this revision of the present epoch.
+def sync_of(session: Session, mailbox: Mailbox, revision: int) -> Sync:
+    """How many nodes serve a mailbox, and on how many a revision of the present epoch is live.
 
-    Paused nodes are expected to be away, and lost ones to stay there: nobody waits for them.
+    Without a home all of them do, and each needs the revision. With one, the home needs it; the
+    backups serve it by accepting its mail, for which they need the last change of its address or of
+    the home: a new password is none of their business, but a new address that one of them does not
+    know is refused there. Paused nodes are expected to be away, and lost ones to stay there: nobody
+    waits for them.
     """
-    nodes, applied = session.execute(_NODES, {"revision": revision}).one()
+    nodes, applied = session.execute(_NODES, _needed(mailbox, revision)).one()
     return Sync(revision, nodes, applied or 0)
 
 
-def slowest(session: Session, revision: int) -> Node | None:
-    """The node that is furthest from having applied this revision; None when all have."""
-    found: Node | None = session.scalar(_SLOWEST, {"revision": revision})
+def slowest(session: Session, mailbox: Mailbox, revision: int) -> Node | None:
+    """The node that is furthest from having what `sync_of` counts; None when all have it."""
+    found: Node | None = session.scalar(_SLOWEST, _needed(mailbox, revision))
     return found
+
+
+def _needed(mailbox: Mailbox, revision: int) -> dict[str, int]:
+    domain = mailbox.domain
+    if domain.home_node_id is None:
+        return {"home": 0, "revision": revision, "backups": revision}
+    backups = max(mailbox.address_revision, domain.revision)
+    return {"home": domain.home_node_id, "revision": revision, "backups": backups}

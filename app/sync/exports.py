@@ -56,10 +56,10 @@ def export() -> Response:
         known = _wait(at_hand, known, who, wish.wait, looked_at)
     if _has(known, who):
         return _answer(Response(status=304), known.epoch, known.revision, who)
-    found = at_hand.exports.at_least(known.epoch, known.revision)
+    found = at_hand.exports.at_least(known.epoch, known.revision, who.key.node_id)
     is_of_this_epoch = heard.epoch in (None, found.epoch)
     if wish.since is not None and is_of_this_epoch:
-        found = at_hand.exports.with_delta(found, wish.since)
+        found = at_hand.exports.with_delta(found, wish.since, who.key.node_id)
         if delta := found.delta(wish.since, who.key.node_id):
             g.is_delta = True
             return _answer(_changes(delta), found.epoch, found.revision, who)

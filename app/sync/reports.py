@@ -22,22 +22,25 @@ def report() -> Response:
     who = asker(known)
     request.max_content_length = LARGEST
     given = reports.read(read_object(request, depth=DEEPEST))
-    reports.take(who.key.node_id, given, has_drifted=_has_drifted(at_hand, known, given))
+    has_drifted = _has_drifted(at_hand, known, given, who.key.node_id)
+    reports.take(who.key.node_id, given, has_drifted=has_drifted)
     _acknowledge(at_hand, who, given.purged)
     return Response(status=204, headers={"Cache-Control": "no-store"})
 
 
-def _has_drifted(at_hand: NodeDesk, known: Known, given: reports.Report) -> bool | None:
+def _has_drifted(
+    at_hand: NodeDesk, known: Known, given: reports.Report, node_id: int
+) -> bool | None:
     """Whether the node holds another state than the panel had at that revision; None: unknown."""
     if given.epoch != known.epoch or given.revision is None or given.sha256 is None:
         return None
     if given.revision > known.revision:
         return True  # it has not been
     if given.revision == known.revision:
-        found = at_hand.exports.at_least(known.epoch, known.revision)
+        found = at_hand.exports.at_least(known.epoch, known.revision, node_id)
         if found.revision == given.revision:
             return found.sha256 != given.sha256
-    digest = at_hand.exports.digest_at(known.epoch, given.revision)
+    digest = at_hand.exports.digest_at(known.epoch, given.revision, node_id)
     return None if digest is None else digest != given.sha256
 
 
@@ -46,7 +49,8 @@ def _acknowledge(at_hand: NodeDesk, who: Asker, purged: list[str]) -> None:
     if not purged:
         return
     known = at_hand.watch.now()
-    told = set(at_hand.exports.at_least(known.epoch, known.revision).purge(who.key.node_id))
+    found = at_hand.exports.at_least(known.epoch, known.revision, who.key.node_id)
+    told = set(found.purge(who.key.node_id))
     if done := sorted(told & set(purged)):
         caller = Caller(
             actor=f"node {who.key.node}", is_admin=True, projects=None, address=who.address or None

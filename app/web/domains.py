@@ -31,13 +31,14 @@ def show(name: str) -> Response:
     """One domain: what works now, its first mailboxes, the records it needs."""
     row = _find(name)
     caller, domain = my_project(), row.domain
-    mail_host = settings.mail_host or f"mail.{domain.name}"
+    home = row.home.host if row.home else None
+    mail_host = home or settings.mail_host or f"mail.{domain.name}"
     return render(
         "domains/show.html",
         row=row,
         domain=domain,
         mailboxes=mailbox_search.first_mailboxes(caller, domain, MAX_MAILBOXES),
-        records=expected_records(domain.name, mail_host, browse.mail_nodes(caller)),
+        records=expected_records(domain.name, mail_host, browse.mail_nodes(caller), home),
     )
 
 

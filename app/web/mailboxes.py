@@ -82,8 +82,8 @@ def add() -> Response:
         "mailboxes/added.html",
         mailbox=made.mailbox,
         password=form.password.data,
-        sync=browse.sync(my_project(), made.mailbox.revision),
-        mail_host=settings.mail_host,
+        sync=browse.sync(my_project(), made.mailbox),
+        mail_host=_mail_host(made.mailbox),
     )
     return never_stored(page)
 
@@ -130,8 +130,8 @@ def edit_password(email: str) -> Response:
         "mailboxes/added.html",
         mailbox=made.mailbox,
         password=form.password.data,
-        sync=browse.sync(my_project(), made.mailbox.revision),
-        mail_host=settings.mail_host,
+        sync=browse.sync(my_project(), made.mailbox),
+        mail_host=_mail_host(made.mailbox),
         is_renewed=True,
     )
     return never_stored(page)
@@ -217,7 +217,7 @@ def change_several() -> Response:
 def live(email: str) -> Response:
     """On how many nodes the last change is live; asked again until it is on all."""
     mailbox = _find(email)
-    sync = browse.sync(my_project(), mailbox.revision)
+    sync = browse.sync(my_project(), mailbox)
     return render("mailboxes/_live.html", mailbox=mailbox, sync=sync)
 
 
@@ -240,6 +240,11 @@ def _find(email: str) -> Mailbox:
         raise NotFound("MAILBOX_NOT_FOUND", "There is no such mailbox.") from None
 
 
+def _mail_host(mailbox: Mailbox) -> str:
+    """The name for mail programs: the home's, if the domain has one."""
+    return browse.home_host(my_project(), mailbox.domain) or settings.mail_host
+
+
 def _page(
     mailbox: Mailbox,
     status: int = 200,
@@ -253,10 +258,10 @@ def _page(
         mailbox=mailbox,
         usage=row.usage,
         link=row.link,
-        sync=browse.sync(my_project(), mailbox.revision),
+        sync=browse.sync(my_project(), mailbox),
         settings_form=settings_form or _settings_of(mailbox),
         password_form=password_form or PasswordForm(formdata=None, data={"password": generate()}),
-        mail_host=settings.mail_host,
+        mail_host=_mail_host(mailbox),
         has_error=status != 200,
         quotas=QUOTAS,
     )

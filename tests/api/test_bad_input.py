@@ -49,6 +49,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "remove-domain": {"domain": "parked.nl"},
     "list-nodes": {},
     "add-node": {"name": "mpi09", "ip_address": "192.0.2.7", "key_as_link": True},
+    "set-home-node": {"domain": "example.nl", "node": ""},
+    "update-node": {"name": "mpi01", "host": "mpi01.example.net", "mx_priority": 10},
     "rotate-node-key": {"name": "mpi01", "overlap_hours": 24, "key_as_link": False},
     "pause-node": {"name": "mpi01"},
     "resume-node": {"name": "mpi01"},
@@ -69,6 +71,8 @@ REQUIRED = {
     "add-domain": ["domain"],
     "remove-domain": ["domain"],
     "add-node": ["name"],
+    "set-home-node": ["domain", "node"],
+    "update-node": ["name"],
     "rotate-node-key": ["name"],
     "pause-node": ["name"],
     "resume-node": ["name"],
@@ -224,6 +228,8 @@ NO_CURSOR: dict[str, Any] = {
 NO_LIMIT = {**NO_NUMBER, "1001": 1001, CANARY: CANARY}
 NO_OVERLAP = {**NO_NUMBER, "169": 169, CANARY: CANARY}
 del NO_OVERLAP["nought"]  # the key before ends at once
+NO_PRIORITY = {**NO_NUMBER, "65536": 65536, CANARY: CANARY}
+del NO_PRIORITY["nought"]  # the first of all
 NO_QUOTA = {**NO_NUMBER, "1048577": 1_048_577, "units": "1M userdb_uid=0", CANARY: CANARY}
 WRONG: dict[str, dict[str, Any]] = {
     "domain": NO_DOMAIN,
@@ -239,6 +245,9 @@ WRONG: dict[str, dict[str, Any]] = {
     "project_id": {**NO_NUMBER, CANARY: CANARY},
     "name": NO_NODE_NAME,
     "ip_address": NO_NETWORK,
+    "node": {what: value for what, value in NO_NODE_NAME.items() if value != ""},
+    "host": {what: value for what, value in NO_DOMAIN.items() if value != ""},
+    "mx_priority": NO_PRIORITY,
     "overlap_hours": NO_OVERLAP,
 }
 # All of them where a field comes up first; then every third: a type is one and the same everywhere.

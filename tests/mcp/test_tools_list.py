@@ -24,6 +24,7 @@ DESTROYING = {
     "remove-domain",
     "rotate-node-key",
     "lose-node",
+    "set-home-node",
     "remove-node",
 }
 ADDING_UP = {

@@ -43,7 +43,7 @@ def test_nothing_waits_for_it_and_it_is_not_down(core: Cast) -> None:
     made = add_user(core.alice, email="info@example.nl", password=PASSWORD)
     assert made.sync is not None
     assert made.sync.nodes == 0
-    assert browse.sync(core.alice, made.sync.revision).waiting_for is None
+    assert browse.sync(core.alice, made.mailbox).waiting_for is None
     assert browse.nodes_down(core.root) == 0
 
 

@@ -65,6 +65,8 @@ INPUT: dict[str, dict[str, Any]] = {
     "unassign-domain": {"domain": "new.nl"},
     "list-nodes": {},
     "add-node": {"name": "mpi02"},
+    "set-home-node": {"domain": "example.nl", "node": ""},
+    "update-node": {"name": "mpi01", "host": "mpi01.example.net"},
     "rotate-node-key": {"name": "mpi01", "key_as_link": True},
     "collect-node-key": {"name": "mpi01"},
     "pause-node": {"name": "mpi01"},

@@ -28,7 +28,7 @@ def test_no_change_waits_for_a_paused_node(core: Cast) -> None:
     assert made.sync is not None
     assert (made.sync.nodes, made.sync.nodes_applied) == (1, 0)
     resume_node(core.root, name="mpi01")
-    assert browse.sync(core.alice, made.sync.revision).nodes == 2
+    assert browse.sync(core.alice, made.mailbox).nodes == 2
 
 
 def test_a_paused_node_raises_no_alarm(core: Cast) -> None:

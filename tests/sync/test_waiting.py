@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -97,8 +97,8 @@ def test_fifty_are_told_of_one_change_by_one_building(
     tag = node.ask().headers["ETag"]
     built: list[int] = []
 
-    def counting(before: Export | None = None) -> Export:
-        made = build(before)
+    def counting(node_id: int, earlier: Mapping[int | None, Export]) -> Export:
+        made = build(node_id, earlier)
         built.append(made.revision)
         return made
 
