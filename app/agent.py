@@ -14,8 +14,9 @@ wins over the file. With --panel, --key-file and --state given, no file is neede
     --panel URL         the panel: https://, or http:// on this machine's loopback
     --key-file FILE     holds the sync key (mck_…), read again at every request
     --state DIR         the SQLite file is DIR/users.db
-    --maps DIR          where Postfix's maps are: domains.cdb, mailboxes.cdb, aliases.cdb and
-                        senders.cdb (as what address of an alias its members may send)
+    --maps DIR          where Postfix's maps are: domains.cdb, mailboxes.cdb, aliases.cdb,
+                        senders.cdb (as what address of an alias its members may send) and
+                        relays.cdb (where mail goes for domains whose home is another node)
     --postmap COMMAND   how to make a map, split like a shell would; empty: there is no Postfix
     --doveadm COMMAND   how to reach doveadm, split likewise; empty: end no sessions
     --mail DIR          a mailbox's mail is DIR/<id>; empty: never remove any
@@ -39,7 +40,9 @@ lock while it reads or writes the state, never while it waits for the panel; one
 it within ten seconds gives up and says so, and an answer that the other has overtaken is dropped.
 
 Tables: users(email, id, password, quota_mb, login, deliver), domains(name),
-aliases(address, goto: addresses joined by ", "), meta(k, v), kicks(n, email). The tables come
+aliases(address, goto: addresses joined by ", "), meta(k, v), kicks(n, email), and of domains whose
+home is another node relays(domain, host) and recipients(id, email). Dovecot reads the first one
+only: who is a recipient cannot sign in here. The tables come
 with the first good answer: before that, a look-up fails for the time being (mail is deferred),
 while an empty table would mean "no such user" (mail bounces).
 
@@ -95,7 +98,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 DEFAULT_CONFIG = "/etc/mailcote/agent.ini"
 SECTION = "agent"
 DEFAULTS = {
@@ -163,8 +166,13 @@ LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 DOMAIN = re.compile(rf"(?:{LABEL}\.)+(?![0-9]+\Z){LABEL}")
 
 ARRAYS = ("domains", "users", "aliases")
+# In format 2 a node is the backup of some domains, for whose recipients it accepts mail.
+FORMATS: dict[int, tuple[str, ...]] = {1: ARRAYS, 2: (*ARRAYS, "relays", "recipients")}
+ALL_ARRAYS = FORMATS[2]
 USER_FIELDS = {"id", "email", "password", "quota_mb", "login", "deliver"}
 ALIAS_FIELDS = {"address", "goto"}
+RELAY_FIELDS = {"domain", "host"}
+RECIPIENT_FIELDS = {"email", "id"}
 LARGEST_QUOTA = 1048576
 LARGEST_REVISION = 2**63 - 1
 
@@ -594,13 +602,41 @@ def applied(settings: Settings, store: Store, answer: Answer, held: Held | None)
     """What an answer changed. One that names changes only and does not fit is asked for whole."""
     try:
         with contextlib.closing(answer.stage):
+            refuse_unprepared(settings, answer, held)
             return store.apply(answer, held, settings)
     except MismatchError:
         whole = fetch(settings, None, Polling(0))
     if whole is None:
         raise RefusedError("the panel did not answer with the whole state")
     with contextlib.closing(whole.stage):
+        refuse_unprepared(settings, whole, held)
         return store.apply(whole, held, settings)
+
+
+def refuse_unprepared(settings: Settings, answer: Answer, held: Held | None) -> None:
+    """Before the first domain whose home is another node: a Postfix that was configured by an
+    older installer would hand its mail to Dovecot, which knows nobody there."""
+    is_first = not (held and held.counts["relays"])
+    if not (answer.counts.get("relays") and is_first and settings.has_postfix):
+        return
+    program, *rest = settings.postmap
+    command = [str(Path(program).with_name("postconf")), *rest, "-h", "transport_maps"]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=VERSION_PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return  # whatever it is, it is not Debian's Postfix with its programs side by side
+    if b"relays" not in done.stdout:
+        raise RefusedError(
+            "Postfix here is not prepared for domains whose home is another node; run the "
+            "installer again"
+        )
 
 
 class Chores(NamedTuple):
@@ -1139,8 +1175,9 @@ ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 @dataclass(frozen=True)
 class Answer:
     """A whole state, or what has changed since the one that is held; every row is checked. The
-    rows are in `stage`; `counts` and `sha256` are those of the whole state."""
+    rows are in `stage`; `counts` and `sha256` are those of the whole state, over `arrays`."""
 
+    arrays: tuple[str, ...]
     is_full: bool
     epoch: str
     revision: int
@@ -1155,6 +1192,10 @@ class Answer:
     def name(self) -> str:
         return f"revision {self.revision} with {self.counts['users']} mailboxes"
 
+    @property
+    def has_relays(self) -> bool:
+        return "relays" in self.arrays
+
 
 class Filled(int):
     """How many values of an array went to the stage."""
@@ -1168,9 +1209,6 @@ SHAPE = {
     "counts": dict,
     "sha256": str,
     "allow_shrink": bool,
-    "domains": Filled,
-    "users": Filled,
-    "aliases": Filled,
     "purge": list,
 }
 
@@ -1182,7 +1220,7 @@ def read_answer(reply: Reply, held: Held | None) -> Answer:
         fields: dict[str, Any] = {}
         reader = Reader(body_of(reply))
         for name in reader.members():
-            is_array = name in ARRAYS and reader.ahead() == "["
+            is_array = name in ALL_ARRAYS and reader.ahead() == "["
             fields[name] = stage.fill(name, reader.array()) if is_array else reader.value()
         refuse_shape(fields, held)
         refuse_tag(fields, reply.etag)
@@ -1191,8 +1229,9 @@ def read_answer(reply: Reply, held: Held | None) -> Answer:
         else:
             stage.fill_gone(fields["gone"])
         purge = ids("purge", fields["purge"])
-        refuse_orders(stage.connection, purge, "SELECT 1 FROM new_users WHERE id = ?")
+        refuse_orders(stage.connection, purge, STAGED_MAILBOX)
         return Answer(
+            arrays=FORMATS[fields["format"]],
             is_full=fields["full"],
             epoch=fields["epoch"],
             revision=fields["revision"],
@@ -1209,16 +1248,19 @@ def read_answer(reply: Reply, held: Held | None) -> Answer:
 
 
 def refuse_shape(fields: dict[str, Any], held: Held | None) -> None:
+    known = fields.get("format")
+    arrays = FORMATS.get(known, ARRAYS) if type(known) is int else ARRAYS
+    shape = {**SHAPE, **dict.fromkeys(arrays, Filled)}
     for name in fields:
-        if name not in SHAPE and (name != "gone" or fields.get("full") is not False):
+        if name not in shape and (name != "gone" or fields.get("full") is not False):
             raise RefusedError(f"the answer has an unknown field: {ascii(name)[:60]}")
-    for name, kind in SHAPE.items():
+    for name, kind in shape.items():
         if type(fields.get(name)) is not kind:
             raise RefusedError(f"{name} is missing from the answer, or of a wrong type")
-    if fields["format"] != 1:
+    if fields["format"] not in FORMATS:
         raise RefusedError("the answer is in a format that this agent does not know")
     if not fields["full"]:
-        refuse_part(fields, held)
+        refuse_part(fields, arrays, held)
     if not EPOCH.fullmatch(fields["epoch"]) or not DIGEST.fullmatch(fields["sha256"]):
         raise RefusedError("epoch or sha256 is not of its form")
     if not 0 <= fields["revision"] <= LARGEST_REVISION:
@@ -1226,15 +1268,15 @@ def refuse_shape(fields: dict[str, Any], held: Held | None) -> None:
     counts = fields["counts"]
     if any(type(count) is not int or count < 0 for count in counts.values()):
         raise RefusedError("counts has something that is not a number")
-    if counts.keys() != set(ARRAYS):
-        raise RefusedError("counts are not those of domains, users and aliases")
+    if counts.keys() != set(arrays):
+        raise RefusedError(f"counts are not those of {', '.join(arrays[:-1])} and {arrays[-1]}")
 
 
-def refuse_part(fields: dict[str, Any], held: Held | None) -> None:
+def refuse_part(fields: dict[str, Any], arrays: tuple[str, ...], held: Held | None) -> None:
     if held is None:
         raise RefusedError("the answer has only a part of the state, which was not asked for")
     gone = fields.get("gone")
-    if type(gone) is not dict or gone.keys() != set(ARRAYS):
+    if type(gone) is not dict or gone.keys() != set(arrays):
         raise RefusedError("the answer has only a part of the state, and not what is gone")
     if any(type(names) is not list for names in gone.values()):
         raise RefusedError("gone has something that is not a list")
@@ -1247,9 +1289,9 @@ def refuse_tag(fields: dict[str, Any], etag: str) -> None:
 
 
 def refuse_difference(fields: dict[str, Any], stage: Stage) -> None:
-    if fields["counts"] != {name: fields[name] for name in ARRAYS}:
+    if fields["counts"] != {name: fields[name] for name in FORMATS[fields["format"]]}:
         raise RefusedError("counts differ from what the answer holds")
-    stage.refuse_strangers(lambda domain: domain in stage.domains)
+    stage.refuse_strangers(lambda name: name in stage.domains, lambda name: name in stage.relays)
     if stage.digest.hexdigest() != fields["sha256"]:
         raise RefusedError("sha256 differs from what the answer holds")
 
@@ -1265,13 +1307,16 @@ class Stage:
         self.connection.executescript(STAGE)
         self.digest = ArraysDigest()
         self.domains: set[str] = set()
+        self.relays: set[str] = set()
         self.first_of: dict[str, str] = {}  # a domain, and where it was first used
+        self.first_relayed_of: dict[str, str] = {}
 
     def close(self) -> None:
         self.connection.close()
 
     def fill(self, name: str, values: Iterator[Any]) -> Filled:
         check, insert = CHECKED[name]
+        self.digest.begin(name)
         number = 0
         while True:
             batch = list(itertools.islice(values, ROWS_AT_A_TIME))
@@ -1282,16 +1327,15 @@ class Stage:
             self.insert(name, insert, rows)
             number += len(batch)
         self.digest.end(name)
-        if name == "users":  # sorting once is faster than looking for the place of each
-            self.insert(name, "CREATE UNIQUE INDEX new_emails ON new_users (email)", [()])
+        if name in UNIQUE:  # sorting once is faster than looking for the place of each
+            self.insert(name, UNIQUE[name], [()])
         return Filled(number)
 
     def fill_gone(self, gone: dict[str, list[Any]]) -> None:
-        for name, is_sound in NAMED.items():
-            wrong = [value for value in gone[name] if not is_sound(value)]
-            if wrong:
+        for name, values in gone.items():
+            if not all(NAMED[name](value) for value in values):
                 raise RefusedError(f"gone has something among {name} that cannot be one of them")
-            self.insert(f"gone {name}", GONE[name], [(value,) for value in gone[name]])
+            self.insert(f"gone {name}", GONE[name], [(value,) for value in values])
         if count(self.connection, BOTH_CHANGED_AND_GONE):
             raise RefusedError("the answer has something that is changed and gone at once")
 
@@ -1303,10 +1347,16 @@ class Stage:
         except sqlite3.IntegrityError:
             raise RefusedError(f"{name} has an id, a name or an address twice") from None
 
-    def refuse_strangers(self, is_there: Callable[[str], bool]) -> None:
-        for domain, place in self.first_of.items():
-            if not is_there(domain):
-                raise wrong_row(place, "has a wrong address, or one of a domain that is not listed")
+    def refuse_strangers(
+        self, is_own: Callable[[str], bool], is_relayed: Callable[[str], bool]
+    ) -> None:
+        for first_of, is_there in (
+            (self.first_of, is_own),
+            (self.first_relayed_of, is_relayed),
+        ):
+            for domain, place in first_of.items():
+                if not is_there(domain):
+                    raise wrong_row(place, NO_ADDRESS)
 
     @contextlib.contextmanager
     def beside(self, database: Path) -> Iterator[sqlite3.Connection]:
@@ -1326,47 +1376,75 @@ CREATE TABLE new_users (
     quota_mb INTEGER NOT NULL, login INTEGER NOT NULL, deliver INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE new_aliases (address TEXT PRIMARY KEY, goto TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE new_relays (domain TEXT PRIMARY KEY, host TEXT) WITHOUT ROWID;
+CREATE TABLE new_recipients (id TEXT PRIMARY KEY, email TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE gone_domains (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE gone_users (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE gone_aliases (address TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE gone_relays (domain TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE gone_recipients (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE old_users (
     email TEXT NOT NULL UNIQUE, id TEXT PRIMARY KEY, password TEXT NOT NULL,
     quota_mb INTEGER NOT NULL, login INTEGER NOT NULL, deliver INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE old_aliases (address TEXT PRIMARY KEY, goto TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE old_relays (domain TEXT PRIMARY KEY, host TEXT) WITHOUT ROWID;
+CREATE TABLE old_recipients (id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE) WITHOUT ROWID;
 """
+UNIQUE = {
+    "users": "CREATE UNIQUE INDEX new_emails ON new_users (email)",
+    "recipients": "CREATE UNIQUE INDEX new_addresses ON new_recipients (email)",
+}
+STAGED_MAILBOX = """SELECT 1 FROM new_users WHERE id = ?1
+    UNION ALL SELECT 1 FROM new_recipients WHERE id = ?1"""
 GONE = {
     "domains": "INSERT INTO gone_domains VALUES (?)",
     "users": "INSERT INTO gone_users VALUES (?)",
     "aliases": "INSERT INTO gone_aliases VALUES (?)",
+    "relays": "INSERT INTO gone_relays VALUES (?)",
+    "recipients": "INSERT INTO gone_recipients VALUES (?)",
 }
 BOTH_CHANGED_AND_GONE = """SELECT
     (SELECT count(*) FROM gone_users JOIN new_users USING (id)) +
     (SELECT count(*) FROM gone_domains JOIN new_domains USING (name)) +
-    (SELECT count(*) FROM gone_aliases JOIN new_aliases USING (address))"""
+    (SELECT count(*) FROM gone_aliases JOIN new_aliases USING (address)) +
+    (SELECT count(*) FROM gone_relays JOIN new_relays USING (domain)) +
+    (SELECT count(*) FROM gone_recipients JOIN new_recipients USING (id))"""
 
 
 class ArraysDigest:
-    """The contract's sha256 over [domains, users, aliases], in whatever order they come in."""
+    """The contract's sha256 over [domains, users, aliases] and, in format 2, relays and recipients;
+    in whatever order they come in."""
 
     def __init__(self) -> None:
         self.hash = hashlib.sha256(b"[[")
         self.turn = 0
-        self.early: dict[str, list[str]] = {name: [] for name in ARRAYS}
+        self.early: dict[str, list[str]] = {}
         self.ended: set[str] = set()
 
+    def begin(self, name: str) -> None:
+        if name != ALL_ARRAYS[self.turn]:
+            self.early[name] = []
+        self.go_on()
+
     def feed(self, name: str, text: str) -> None:
-        if name == ARRAYS[self.turn]:
+        if name == ALL_ARRAYS[self.turn]:
             self.hash.update(text.encode("ascii"))
         else:
             self.early[name].append(text)
 
     def end(self, name: str) -> None:
         self.ended.add(name)
-        while self.turn < len(ARRAYS) - 1 and ARRAYS[self.turn] in self.ended:
+        self.go_on()
+
+    def go_on(self) -> None:
+        """To the next array, if that has begun and the one before it has ended."""
+        while ALL_ARRAYS[self.turn] in self.ended and self.turn + 1 < len(ALL_ARRAYS):
+            early = self.early.pop(ALL_ARRAYS[self.turn + 1], None)
+            if early is None:
+                break
             self.turn += 1
-            early = "".join(self.early.pop(ARRAYS[self.turn]))
-            self.hash.update(b"],[" + early.encode("ascii"))
+            self.hash.update(b"],[" + "".join(early).encode("ascii"))
 
     def hexdigest(self) -> str:
         result = self.hash.copy()
@@ -1399,10 +1477,36 @@ def alias_row(stage: Stage, alias: Any, number: int) -> Row:
     return alias["address"], ", ".join(alias["goto"])
 
 
+def relay_row(stage: Stage, relay: Any, number: int) -> Row:
+    if type(relay) is not dict or relay.keys() != RELAY_FIELDS:
+        raise wrong_row(f"relays[{number}]", "has not exactly the fields of a relay")
+    if not is_domain(relay["domain"]):
+        raise wrong_row(f"relays[{number}]", "is not for a domain")
+    if relay["host"] is not None and not is_domain(relay["host"]):
+        raise wrong_row(f"relays[{number}]", f"({relay['domain']}) has a host that is not a name")
+    stage.relays.add(relay["domain"])
+    return relay["domain"], relay["host"]
+
+
+def recipient_row(stage: Stage, recipient: Any, number: int) -> Row:
+    place = f"recipients[{number}]"
+    if type(recipient) is not dict or recipient.keys() != RECIPIENT_FIELDS:
+        raise wrong_row(place, "has not exactly the fields of a recipient")
+    if not is_id(recipient["id"]):
+        raise wrong_row(place, "has a wrong id")
+    if not is_address(recipient["email"]):
+        raise wrong_row(place, NO_ADDRESS)
+    stage.first_relayed_of.setdefault(domain_of(recipient["email"]), place)
+    return recipient["id"], recipient["email"]
+
+
+NO_ADDRESS = "has a wrong address, or one of a domain that is not listed"
 CHECKED: dict[str, tuple[Callable[[Stage, Any, int], Row], str]] = {
     "domains": (domain_row, "INSERT INTO new_domains VALUES (?)"),
     "users": (user_row, "INSERT INTO new_users VALUES (?, ?, ?, ?, ?, ?)"),
     "aliases": (alias_row, "INSERT INTO new_aliases VALUES (?, ?)"),
+    "relays": (relay_row, "INSERT INTO new_relays VALUES (?, ?)"),
+    "recipients": (recipient_row, "INSERT INTO new_recipients VALUES (?, ?)"),
 }
 
 
@@ -1472,6 +1576,8 @@ NAMED: dict[str, Callable[[Any], bool]] = {
     "domains": is_domain,
     "users": is_id,
     "aliases": is_address,
+    "relays": is_domain,
+    "recipients": is_id,
 }
 
 
@@ -1525,6 +1631,12 @@ def refuse_unfit(answer: Answer, held: Held | None, remembered: Remembered | Non
             raise RefusedError(f"revision {held.revision} came again with other content")
     if answer.is_full and not answer.allow_shrink:
         refuse_shrink(remembered.users, answer.counts["users"])
+        if held:  # for whom mail is only accepted here, is not to be refused by mistake either
+            refuse_shrink(known_in(held.counts), known_in(answer.counts))
+
+
+def known_in(counts: dict[str, int]) -> int:
+    return counts["users"] + counts.get("recipients", 0)
 
 
 def refuse_shrink(before: int, now: int) -> None:
@@ -1574,7 +1686,7 @@ class Store:
         self.is_damaged = False
         self.known: Held | None = None
         self.purged: list[str] = []
-        self.texts = UserTexts()
+        self.texts = Texts()
         self.staying: tuple[int, sqlite3.Connection] | None = None
         self.writing_note = threading.Lock()
 
@@ -1614,7 +1726,7 @@ class Store:
                     if is_overtaken(answer, held, asked):
                         return None
                     refuse_unfit(answer, held, self.remembered())
-                    texts = UserTexts()
+                    texts = Texts()
                     change = compare(connection, answer)
                     write(connection, answer, held, kicking=bool(settings.doveadm))
                     if not answer.is_full:
@@ -1768,6 +1880,8 @@ class Store:
             left = count(connection, "SELECT count(*) FROM kicks")
         counts = {**held.counts, "mailboxes": held.counts["users"]}
         told = [f"{counts[name]} {name}" for name in ("domains", "mailboxes", "aliases")]
+        if counts["relays"]:
+            told.append(f"backup of {counts['relays']} with {counts['recipients']} addresses")
         yield f"applied   revision {held.revision} since {held.applied_at}"
         yield f"epoch     {held.epoch}"
         yield "holds     " + ", ".join(told)
@@ -1916,10 +2030,13 @@ COUNTS = {
     "domains": "SELECT count(*) FROM domains",
     "users": "SELECT count(*) FROM users",
     "aliases": "SELECT count(*) FROM aliases",
+    "relays": "SELECT count(*) FROM relays",
+    "recipients": "SELECT count(*) FROM recipients",
 }
 META = "SELECT k, v FROM meta"
 SCHEMA_VERSION = "2"
-# Keyed by id, in whose order the digest is taken; Dovecot finds an address by its index.
+# Keyed by id, in whose order the digest is taken; Dovecot finds an address by its index. With the
+# key last in a table of two columns, SQLite 3.40 takes it for damaged.
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS node.users (
         email TEXT NOT NULL UNIQUE, id TEXT PRIMARY KEY, password TEXT NOT NULL,
@@ -1935,6 +2052,12 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS node.kicks (
         n INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL
     )""",
+    """CREATE TABLE IF NOT EXISTS node.relays (
+        domain TEXT PRIMARY KEY, host TEXT
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS node.recipients (
+        id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE
+    ) WITHOUT ROWID""",
 )
 
 
@@ -1950,10 +2073,17 @@ def held_in(connection: sqlite3.Connection) -> Held | None:
             sha256=meta["sha256"],
             purge=json.loads(meta["purge"]),
             applied_at=meta["applied_at"],
-            counts={name: count(connection, sql) for name, sql in COUNTS.items()},
+            counts=counts_in(connection),
         )
     except (KeyError, ValueError):  # spoilt by hand: the next answer is fetched whole
         return None
+
+
+def counts_in(connection: sqlite3.Connection) -> dict[str, int]:
+    """Of a database that an older agent made, too: the next answer gives it the other tables."""
+    is_older = not count(connection, "SELECT count(*) FROM pragma_table_info('recipients')")
+    there = ARRAYS if is_older else ALL_ARRAYS
+    return {name: count(connection, COUNTS[name]) if name in there else 0 for name in ALL_ARRAYS}
 
 
 # What a full answer does not name is gone; from there on it is treated like any list of changes.
@@ -1961,6 +2091,11 @@ FIND_GONE = (
     "INSERT INTO gone_domains SELECT name FROM domains EXCEPT SELECT name FROM new_domains",
     "INSERT INTO gone_users SELECT id FROM users EXCEPT SELECT id FROM new_users",
     "INSERT INTO gone_aliases SELECT address FROM aliases EXCEPT SELECT address FROM new_aliases",
+)
+# The same for what an answer in format 1 cannot name.
+FIND_GONE_RELAYS = (
+    "INSERT INTO gone_relays SELECT domain FROM relays EXCEPT SELECT domain FROM new_relays",
+    "INSERT INTO gone_recipients SELECT id FROM recipients EXCEPT SELECT id FROM new_recipients",
 )
 SAME_USER = """(users.email, users.password, users.quota_mb, users.login, users.deliver)
     = (new.email, new.password, new.quota_mb, new.login, new.deliver)"""
@@ -1977,6 +2112,14 @@ FIND_CHANGES = (
         SELECT 1 FROM aliases WHERE aliases.address = new.address AND aliases.goto = new.goto)""",
     """INSERT INTO old_aliases SELECT aliases.* FROM aliases WHERE address IN (
         SELECT address FROM new_aliases UNION ALL SELECT address FROM gone_aliases)""",
+    """DELETE FROM new_relays AS new WHERE EXISTS (
+        SELECT 1 FROM relays WHERE relays.domain = new.domain AND relays.host IS new.host)""",
+    """INSERT INTO old_relays SELECT relays.* FROM relays WHERE domain IN (
+        SELECT domain FROM new_relays UNION ALL SELECT domain FROM gone_relays)""",
+    """DELETE FROM new_recipients AS new WHERE EXISTS (
+        SELECT 1 FROM recipients WHERE recipients.id = new.id AND recipients.email = new.email)""",
+    """INSERT INTO old_recipients SELECT recipients.* FROM recipients WHERE id IN (
+        SELECT id FROM new_recipients UNION ALL SELECT id FROM gone_recipients)""",
 )
 # All that go, go first, because an address may have moved to another id.
 WRITE = (
@@ -1986,7 +2129,17 @@ WRITE = (
     "INSERT INTO domains SELECT name FROM new_domains",
     "DELETE FROM aliases WHERE address IN (SELECT address FROM old_aliases)",
     "INSERT INTO aliases SELECT address, goto FROM new_aliases",
+    "DELETE FROM relays WHERE domain IN (SELECT domain FROM old_relays)",
+    "INSERT INTO relays SELECT domain, host FROM new_relays",
+    "DELETE FROM recipients WHERE id IN (SELECT id FROM old_recipients)",
+    "INSERT INTO recipients SELECT id, email FROM new_recipients ORDER BY id",
 )
+# What is both here and elsewhere; what did not change was looked at before.
+OVERLAP = """SELECT EXISTS (SELECT 1 FROM new_domains AS new JOIN relays ON domain = new.name)
+    OR EXISTS (SELECT 1 FROM new_relays AS new JOIN domains ON name = new.domain)
+    OR EXISTS (SELECT 1 FROM new_users JOIN recipients USING (id))
+    OR EXISTS (SELECT 1 FROM new_recipients JOIN users USING (id))"""
+MAILBOX = "SELECT 1 FROM users WHERE id = ?1 UNION ALL SELECT 1 FROM recipients WHERE id = ?1"
 # Whose sessions must end: the mailbox is gone (or another one has its address), its password is
 # another, or it may no longer sign in.
 KICK = """INSERT INTO kicks (email)
@@ -1994,29 +2147,46 @@ KICK = """INSERT INTO kicks (email)
     WHERE new.id IS NULL OR (new.id, new.password) <> (old.id, old.password)
         OR (old.login AND NOT new.login)"""
 CHANGED_IDS = "SELECT id FROM old_users UNION SELECT id FROM new_users"
+TOUCHED_IDS = """SELECT id FROM old_users UNION SELECT id FROM new_users
+    UNION SELECT id FROM old_recipients UNION SELECT id FROM new_recipients"""
 CHANGED = f"""SELECT (SELECT count(*) FROM ({CHANGED_IDS}))
     + (SELECT count(*) FROM new_domains) + (SELECT count(*) FROM gone_domains)
     + (SELECT count(*) FROM (
-        SELECT address FROM old_aliases UNION SELECT address FROM new_aliases))"""  # noqa: S608
-ARRIVING = """SELECT EXISTS (SELECT 1 FROM new_domains)
+        SELECT address FROM old_aliases UNION SELECT address FROM new_aliases))
+    + (SELECT count(*) FROM (SELECT domain FROM old_relays UNION SELECT domain FROM new_relays))
+    + (SELECT count(*) FROM (SELECT id FROM old_recipients UNION SELECT id FROM new_recipients))
+"""  # noqa: S608
+# Where mail goes is written before the rows change and again after: see LINES_WITHOUT_ARRIVALS.
+ANY_RELAY = "EXISTS (SELECT 1 FROM new_relays) OR EXISTS (SELECT 1 FROM old_relays)"
+NEWLY_KNOWN = """(SELECT email FROM new_users WHERE deliver
+    UNION ALL SELECT email FROM new_recipients)"""
+KNOWN_BEFORE = """(SELECT email FROM old_users WHERE deliver
+    UNION ALL SELECT email FROM old_recipients)"""
+ARRIVING = f"""SELECT {ANY_RELAY} OR EXISTS (SELECT 1 FROM new_domains)
     OR EXISTS (SELECT 1 FROM new_aliases)
-    OR EXISTS (SELECT email FROM new_users WHERE deliver
-        EXCEPT SELECT email FROM old_users WHERE deliver)"""
-LEAVING = """SELECT EXISTS (SELECT 1 FROM gone_domains)
+    OR EXISTS (SELECT email FROM {NEWLY_KNOWN} EXCEPT SELECT email FROM {KNOWN_BEFORE})
+"""  # noqa: S608  constants
+LEAVING = f"""SELECT {ANY_RELAY} OR EXISTS (SELECT 1 FROM gone_domains)
     OR EXISTS (SELECT 1 FROM old_aliases)
-    OR EXISTS (SELECT email FROM old_users WHERE deliver
-        EXCEPT SELECT email FROM new_users WHERE deliver)"""
+    OR EXISTS (SELECT email FROM {KNOWN_BEFORE} EXCEPT SELECT email FROM {NEWLY_KNOWN})
+"""  # noqa: S608  constants
 VACATED = """SELECT old.email FROM old_users AS old LEFT JOIN new_users AS new USING (email)
     WHERE new.id IS NOT old.id"""
 STRANGERS = """SELECT 1 FROM users
     WHERE substr(email, instr(email, '@') + 1) IN (SELECT name FROM gone_domains)
     UNION ALL SELECT 1 FROM aliases
-    WHERE substr(address, instr(address, '@') + 1) IN (SELECT name FROM gone_domains) LIMIT 1"""
+    WHERE substr(address, instr(address, '@') + 1) IN (SELECT name FROM gone_domains)
+    UNION ALL SELECT 1 FROM recipients
+    WHERE substr(email, instr(email, '@') + 1) IN (SELECT domain FROM gone_relays) LIMIT 1"""
+GONE_FOR_GOOD = """SELECT EXISTS (SELECT 1 FROM gone_domains)
+    OR EXISTS (SELECT 1 FROM gone_relays)"""
 
 
 def compare(connection: sqlite3.Connection, answer: Answer) -> Change:
     """What the answer changes in the state; nothing is written yet."""
-    for statement in SCHEMA + (FIND_GONE if answer.is_full else ()) + FIND_CHANGES:
+    gone = FIND_GONE if answer.is_full else ()
+    gone_relays = FIND_GONE_RELAYS if answer.is_full or not answer.has_relays else ()
+    for statement in (*SCHEMA, *gone, *gone_relays, *FIND_CHANGES):
         connection.execute(statement)
     return Change(
         rows=count(connection, CHANGED),
@@ -2036,7 +2206,9 @@ def write(
             connection.execute(statement)
     except sqlite3.IntegrityError:
         raise MismatchError("the changes do not fit what is held") from None
-    refuse_orders(connection, answer.purge, "SELECT 1 FROM users WHERE id = ?")
+    if count(connection, OVERLAP):
+        raise MismatchError("the answer has something both here and on another node")
+    refuse_orders(connection, answer.purge, MAILBOX)
     connection.executemany(
         "INSERT INTO meta (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
         meta_rows(answer, held),
@@ -2062,56 +2234,59 @@ def meta_rows(answer: Answer, held: Held | None) -> list[Row]:
 
 
 def changed_ids(connection: sqlite3.Connection) -> list[str]:
-    return [name for (name,) in connection.execute(CHANGED_IDS)]
+    return [name for (name,) in connection.execute(TOUCHED_IDS)]
 
 
-def refuse_mismatch(connection: sqlite3.Connection, answer: Answer, texts: UserTexts) -> None:
+def refuse_mismatch(connection: sqlite3.Connection, answer: Answer, texts: Texts) -> None:
     """Changes must have led to the whole state that they are about."""
-    is_domain = "SELECT count(*) FROM domains WHERE name = ?"
+
+    def is_in(query: str) -> Callable[[str], bool]:
+        return lambda name: connection.execute(query, (name,)).fetchone() is not None
+
     answer.stage.refuse_strangers(
-        lambda domain: bool(connection.execute(is_domain, (domain,)).fetchone()[0])
+        is_in("SELECT 1 FROM domains WHERE name = ?"),
+        is_in("SELECT 1 FROM relays WHERE domain = ?"),
     )
-    if connection.execute("SELECT 1 FROM gone_domains LIMIT 1").fetchone() and (
-        connection.execute(STRANGERS).fetchone()
-    ):
+    if count(connection, GONE_FOR_GOOD) and connection.execute(STRANGERS).fetchone():
         raise RefusedError("a domain is gone, but not all of its addresses")
-    counts = {name: count(connection, sql) for name, sql in COUNTS.items()}
-    if answer.counts != counts or texts.digest(connection) != answer.sha256:
+    counts = {name: count(connection, COUNTS[name]) for name in answer.arrays}
+    if answer.counts != counts or texts.digest(connection, answer.arrays) != answer.sha256:
         raise MismatchError("the changes do not lead to the state that they are about")
 
 
-class UserTexts(NamedTuple):
-    """The canonical JSON of all users that the digest is taken over, by the first two digits of
-    their ids: after a change only what it touched is read from the database again."""
+class Texts(NamedTuple):
+    """The canonical JSON of all users and recipients that the digest is taken over, by the first
+    two digits of their ids: after a change only what it touched is read from the database again."""
 
     sha256: str = ""
-    parts: dict[str, bytes] = {}
+    users: dict[str, bytes] = {}
+    recipients: dict[str, bytes] = {}
 
-    def after(
-        self, connection: sqlite3.Connection, held: Held | None, changed: list[str]
-    ) -> UserTexts:
+    def after(self, connection: sqlite3.Connection, held: Held | None, changed: list[str]) -> Texts:
         is_fresh = held is None or self.sha256 != held.sha256
         stale = PREFIXES if is_fresh else sorted({name[:2] for name in changed})
-        fresh = {prefix: text_of(connection, prefix) for prefix in stale}
-        return UserTexts("", {**self.parts, **fresh})
+        users = {prefix: users_text(connection, prefix) for prefix in stale}
+        recipients = {prefix: recipients_text(connection, prefix) for prefix in stale}
+        return Texts("", {**self.users, **users}, {**self.recipients, **recipients})
 
-    def named(self, sha256: str) -> UserTexts:
+    def named(self, sha256: str) -> Texts:
         return self._replace(sha256=sha256)
 
-    def digest(self, connection: sqlite3.Connection) -> str:
+    def digest(self, connection: sqlite3.Connection, arrays: tuple[str, ...]) -> str:
         """Over what `held` was when these were read, and what was changed since."""
-        domains = [name for (name,) in connection.execute("SELECT name FROM domains ORDER BY name")]
-        aliases = [
-            {"address": address, "goto": goto.split(", ")}
-            for address, goto in connection.execute("SELECT * FROM aliases ORDER BY address")
-        ]
-        digest = hashlib.sha256(f"[{ENCODER.encode(domains)},[".encode())
-        comma = b""
-        for prefix in PREFIXES:
-            if self.parts[prefix]:
-                digest.update(comma + self.parts[prefix])
-                comma = b","
-        digest.update(f"],{ENCODER.encode(aliases)}]".encode())
+        text: dict[str, Callable[[], Iterator[bytes]]] = {
+            "domains": lambda: listed(connection, "SELECT name FROM domains ORDER BY name", str),
+            "users": lambda: with_commas(self.users),
+            "aliases": lambda: listed(connection, ALIASES, alias_of),
+            "relays": lambda: listed(connection, RELAYS, relay_of),
+            "recipients": lambda: with_commas(self.recipients),
+        }
+        digest = hashlib.sha256(b"[[")
+        for number, name in enumerate(arrays):
+            digest.update(b"],[" if number else b"")
+            for piece in text[name]():
+                digest.update(piece)
+        digest.update(b"]]")
         return digest.hexdigest()
 
 
@@ -2119,9 +2294,35 @@ PREFIXES = [f"{number:02x}" for number in range(256)]
 BOOLEANS = ("false", "true")
 USERS_FROM = """SELECT deliver, email, id, login, password, quota_mb FROM users
     WHERE id >= ? AND id < ? ORDER BY id"""
+RECIPIENTS_FROM = "SELECT email, id FROM recipients WHERE id >= ? AND id < ? ORDER BY id"
+ALIASES = "SELECT address, goto FROM aliases ORDER BY address"
+RELAYS = "SELECT domain, host FROM relays ORDER BY domain"
 
 
-def text_of(connection: sqlite3.Connection, prefix: str) -> bytes:
+def alias_of(address: str, goto: str) -> dict[str, Any]:
+    return {"address": address, "goto": goto.split(", ")}
+
+
+def relay_of(domain: str, host: str | None) -> dict[str, Any]:
+    return {"domain": domain, "host": host}
+
+
+def listed(
+    connection: sqlite3.Connection, query: str, value: Callable[..., Any]
+) -> Iterator[bytes]:
+    """The values of a query's rows as JSON, without the brackets of their array."""
+    yield ENCODER.encode([value(*row) for row in connection.execute(query)])[1:-1].encode()
+
+
+def with_commas(parts: dict[str, bytes]) -> Iterator[bytes]:
+    comma = b""
+    for prefix in PREFIXES:
+        if parts[prefix]:
+            yield comma + parts[prefix]
+            comma = b","
+
+
+def users_text(connection: sqlite3.Connection, prefix: str) -> bytes:
     """No value of a row that was accepted has a character that JSON would escape."""
     text = ",".join(
         f'{{"deliver":{BOOLEANS[deliver]},"email":"{email}","id":"{name}",'
@@ -2133,19 +2334,35 @@ def text_of(connection: sqlite3.Connection, prefix: str) -> bytes:
     return text.encode()
 
 
+def recipients_text(connection: sqlite3.Connection, prefix: str) -> bytes:
+    rows = connection.execute(RECIPIENTS_FROM, (prefix, prefix + "g"))
+    return ",".join(f'{{"email":"{email}","id":"{name}"}}' for email, name in rows).encode()
+
+
 # ── Maps for Postfix ──────────────────────────────────────────────────────────────────────────
 
-MAPS = ("domains", "mailboxes", "aliases", "senders")
+# In the order in which new ones are put in place: where mail goes first, then that it is accepted.
+MAPS = ("relays", "domains", "mailboxes", "aliases", "senders")
+# A domain that moves stays among the domains and its addresses among the mailboxes: `relays` alone
+# decides, from one look-up to the next, whether its mail is for Dovecot or for its home.
 ALL_LINES = {
-    "domains": "SELECT name FROM domains",
-    "mailboxes": "SELECT email FROM users WHERE deliver",
+    "relays": "SELECT domain, host FROM relays",
+    "domains": "SELECT name FROM domains UNION ALL SELECT domain FROM relays",
+    "mailboxes": "SELECT email FROM users WHERE deliver UNION ALL SELECT email FROM recipients",
     "aliases": "SELECT address, goto FROM aliases",
 }
+# Before the rows change. A domain that leaves for another node is passed on there from now on, one
+# that comes is still passed on to where it was: Dovecot gets no mail for whom it does not know.
 LINES_WITHOUT_ARRIVALS = {
-    "domains": "SELECT name FROM domains EXCEPT SELECT name FROM new_domains",
-    "mailboxes": """SELECT email FROM users WHERE deliver EXCEPT
-        SELECT email FROM new_users WHERE deliver AND email NOT IN (
-            SELECT email FROM old_users WHERE deliver)""",
+    "relays": """SELECT domain, host FROM relays UNION ALL
+        SELECT domain, host FROM old_relays WHERE domain NOT IN (SELECT domain FROM relays)""",
+    "domains": """SELECT name FROM domains UNION ALL SELECT domain FROM relays EXCEPT
+        SELECT name FROM (
+            SELECT name FROM new_domains UNION ALL SELECT domain FROM new_relays)
+        WHERE name NOT IN (SELECT name FROM gone_domains UNION ALL SELECT domain FROM old_relays)
+    """,
+    "mailboxes": f"""SELECT email FROM users WHERE deliver UNION ALL SELECT email FROM recipients
+        EXCEPT SELECT email FROM {NEWLY_KNOWN} WHERE email NOT IN {KNOWN_BEFORE}""",  # noqa: S608
     # An alias that is changed keeps its old goal while the new one may not be there yet.
     "aliases": """SELECT address, coalesce(old.goto, aliases.goto)
         FROM aliases LEFT JOIN old_aliases AS old USING (address)
@@ -2184,11 +2401,20 @@ def lines(connection: sqlite3.Connection, queries: dict[str, str]) -> Lines:
     otherwise take the mail of (https://www.postfix.org/virtual.5.html)."""
     aliases = list(connection.execute(queries["aliases"]))
     return {
+        "relays": (
+            f"{name} {way_to(host)}\n" for name, host in connection.execute(queries["relays"])
+        ),
         "domains": (f"{name} OK\n" for (name,) in connection.execute(queries["domains"])),
         "mailboxes": (f"{email} OK\n" for (email,) in connection.execute(queries["mailboxes"])),
         "aliases": (f"{address} {goto}\n" for address, goto in aliases),
         "senders": (f"{address} {goto}\n" for address, goto in aliases),
     }
+
+
+def way_to(host: str | None) -> str:
+    """What transport(5) makes of a home: its port 25 and no other server that the DNS may name. If
+    the home is lost, mail waits in the queue (https://www.postfix.org/error.8.html)."""
+    return f"relay:[{host}]:25" if host else "retry:4.3.2 the home of this domain is lost"
 
 
 def write_maps(settings: Settings, content: Lines) -> None:
@@ -2435,7 +2661,7 @@ class Reporter:
             "epoch": known.epoch if known else None,
             "revision": known.revision if known else None,
             "sha256": known.sha256 if known else None,
-            "counts": known.counts if known else dict.fromkeys(ARRAYS, 0),
+            "counts": counts_to_report(known.counts) if known else dict.fromkeys(ARRAYS, 0),
             "rejected": [],  # one invalid row refuses the whole answer, which is an error
             "agent_version": VERSION,
             **self.software(),
@@ -2456,6 +2682,10 @@ class Reporter:
             }
             self.versions = time.monotonic(), versions
         return versions
+
+
+def counts_to_report(counts: dict[str, int]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if number or name in ARRAYS}
 
 
 def measured(

@@ -39,22 +39,33 @@ def users(count: int, **changes: Any) -> list[dict[str, Any]]:
     return [user(f"user{number}@example.nl", **changes) for number in range(count)]
 
 
+def recipient(email: str) -> dict[str, str]:
+    """The same mailbox for a node that is only a backup for its domain."""
+    return {"email": email, "id": user(email)["id"]}
+
+
 def export(
     boxes: list[dict[str, Any]],
     *,
     revision: int = 1,
     domains: tuple[str, ...] = ("example.nl",),
     aliases: tuple[dict[str, Any], ...] = (),
+    relays: dict[str, str | None] | None = None,
+    recipients: tuple[str, ...] = (),
     **changes: Any,
 ) -> Export:
-    """A whole answer with right counts and digest; `changes` then spoil it."""
+    """A whole answer with right counts and digest, in format 2 with the hosts of relayed domains
+    and with the addresses there; `changes` then spoil it."""
     rows: dict[str, list[Any]] = {
         "domains": sorted(domains),
         "users": sorted(boxes, key=lambda box: str(box.get("id"))),
         "aliases": list(aliases),
     }
+    if relays is not None:
+        rows["relays"] = [{"domain": name, "host": relays[name]} for name in sorted(relays)]
+        rows["recipients"] = sorted(map(recipient, recipients), key=lambda row: row["id"])
     return {
-        "format": 1,
+        "format": 1 if relays is None else 2,
         "epoch": EPOCH,
         "revision": revision,
         "full": True,
@@ -81,7 +92,9 @@ def delta(before: Export, after: Export, /, **changes: Any) -> Export:
     rows: dict[str, list[Any]] = {}
     gone: dict[str, list[str]] = {}
     for name, key in KEYS.items():
-        old, new = ({key(row): row for row in answer[name]} for answer in (before, after))
+        if name not in after:
+            continue  # in format 1
+        old, new = ({key(row): row for row in one.get(name, [])} for one in (before, after))
         rows[name] = [row for at, row in new.items() if old.get(at) != row]
         gone[name] = [at for at in old if at not in new]
     return {**after, "full": False, **rows, "gone": gone, **changes}
@@ -91,6 +104,8 @@ KEYS: dict[str, Callable[[Any], str]] = {
     "domains": str,
     "users": lambda row: str(row["id"]),
     "aliases": lambda row: str(row["address"]),
+    "relays": lambda row: str(row["domain"]),
+    "recipients": lambda row: str(row["id"]),
 }
 
 

@@ -38,7 +38,7 @@ def test_it_works(node: Node, panel: FakePanel) -> None:
     assert node.map("aliases") == {"sales@example.nl": "user0@example.nl, x@else.example"}
     assert node.map("senders") == node.map("aliases")
     assert sorted(path.name for path in node.maps.iterdir()) == [
-        f"{name}.cdb" for name in ("aliases", "domains", "mailboxes", "senders")
+        f"{name}.cdb" for name in ("aliases", "domains", "mailboxes", "relays", "senders")
     ]
 
 
@@ -132,7 +132,7 @@ def test_a_crash_in_between_is_mended(node: Node, panel: FakePanel, writing: int
     assert node.once(*node.with_maps()).code == 0
     assert sorted(node.map("mailboxes")) == node.emails()
     assert "new@example.nl" in node.emails()
-    assert len(list(node.maps.iterdir())) == 4
+    assert len(list(node.maps.iterdir())) == 5
 
 
 def test_maps_that_are_missing_are_made(node: Node, panel: FakePanel) -> None:

@@ -184,7 +184,7 @@ ROWS: dict[str, tuple[Export, str]] = {
 SHAPES: dict[str, tuple[Export, str]] = {
     **{f"no {name}": (without(name), name) for name in agent.SHAPE},
     "an unknown field": (newer(extra=1), "unknown field"),
-    "a format to come": (newer(format=2), "format"),
+    "a format to come": (newer(format=3), "format"),
     "format true": (newer(format=True), "format"),
     "a part of the state": (newer(full=False), "part"),
     "revision as text": (newer(revision="6"), "revision"),
