@@ -17,9 +17,11 @@ _FILES = (
     "dovecot-2.3-sql.conf",
     "dovecot-2.4.conf",
     "mailcote-agent.service",
+    "postfix-backups",
     "postfix-main.cf",
     "postfix-master.cf",
     "postfix-senders",
+    "postfix-undecided",
     "tmpfiles.conf",
 )
 _END = "END_OF_THIS_FILE"

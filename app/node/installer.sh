@@ -299,6 +299,8 @@ write_postfix() {
     stop "Postfix does not accept its configuration, see above; the old one stays."
   fi
   put postfix-senders /etc/mailcote/senders 0644
+  put postfix-backups /etc/mailcote/backups 0644
+  put postfix-undecided /etc/mailcote/undecided 0644
   keep_former /etc/postfix/main.cf
   keep_former /etc/postfix/master.cf
   put postfix-main.cf /etc/postfix/main.cf 0644
@@ -332,7 +334,7 @@ replace() { # SOURCE TARGET MODE
 is_changed() { # TARGET: remember whose file it was
   case $1 in
   /etc/dovecot/* | */dovecot-sql.conf) dovecot_changed=yes ;;
-  /etc/postfix/* | */senders) postfix_changed=yes ;;
+  /etc/postfix/* | */senders | */backups | */undecided) postfix_changed=yes ;;
   *) agent_changed=yes ;;
   esac
 }
@@ -412,7 +414,8 @@ uninstall_node() {
   put_back /etc/postfix/main.cf postfix.service
   if is_self_made; then rm -f /etc/mailcote/tls.crt /etc/mailcote/tls.key; fi
   rm -f "$UNIT" "$TMPFILES" /etc/mailcote/agent.ini /etc/mailcote/sync.key \
-    /etc/mailcote/dovecot-sql.conf /etc/mailcote/senders
+    /etc/mailcote/dovecot-sql.conf /etc/mailcote/senders /etc/mailcote/backups \
+    /etc/mailcote/undecided
   rm -rf /usr/local/lib/mailcote /var/lib/mailcote /run/mailcote
   rmdir /etc/mailcote 2>/dev/null || say "Kept what is yours in /etc/mailcote."
   if has_systemd; then systemctl daemon-reload; fi

@@ -225,7 +225,8 @@ class MailServer:
         config = self.root / "postfix"
         shutil.copytree("/etc/postfix/dynamicmaps.cf.d", config / "dynamicmaps.cf.d")
         shutil.copy("/etc/postfix/dynamicmaps.cf", config)
-        (self.root / "etc/senders").write_text(self.text("postfix-senders"))
+        for name in ("backups", "senders", "undecided"):
+            (self.root / "etc" / name).write_text(self.text(f"postfix-{name}"))
         local = LOCAL_POSTFIX.format(root=self.root, daemons=POSTFIX_DAEMONS)
         (config / "main.cf").write_text(self.text("postfix-main.cf") + local)
         master = self.text("postfix-master.cf")
