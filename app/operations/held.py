@@ -140,7 +140,7 @@ def _make_room(call: HeldCall) -> None:
     if alike and call.password_hash is None:
         raise Busy("The same call was made at this very moment; make it again.", retry_after=1)
     for one in alike:
-        one.expires_at = clock.now()
+        db.session.delete(one)
     db.session.flush()
     count = db.session.scalar(select(db.func.count()).select_from(HeldCall).where(*waiting)) or 0
     if count >= MAX_WAITING:
