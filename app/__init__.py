@@ -11,6 +11,7 @@ from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import api, cli, database, mcp, models, oauth, sync, web
+from .calls import Calls
 from .config import Settings
 from .cookies import Sessions
 from .envelope import failure_of
@@ -49,6 +50,7 @@ def create_app(config: Settings | None = None) -> Flask:
     for face in (api, mcp, oauth, sync):
         csrf.exempt(face.bp)  # programs bring a credential with each request, never a cookie
         app.register_blueprint(face.bp)
+    app.extensions["calls"] = Calls()
     app.before_request(_refuse_other_hosts(config))
     app.register_error_handler(Exception, _answer_error)
     app.after_request(_harden)

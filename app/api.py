@@ -10,8 +10,9 @@ from flask import Blueprint, Response, request
 
 from . import openapi
 from .caller import Caller, caller_with_token
+from .calls import DONE, calls
 from .envelope import failure_of, success
-from .errors import Invalid, NotFound, Unauthorized, nameable
+from .errors import Invalid, NotFound, OperationError, Unauthorized, nameable
 from .fields import MAX_ID
 from .network import client_address
 from .operations import OFFERED, Operation
@@ -29,10 +30,13 @@ def _route(operation: Operation[Any]) -> None:
 
     def run(project: str, service: str) -> Response:  # noqa: ARG001 - either spelling is served
         caller = _caller_in(project)
-        values = _body() if request.method == "POST" else _query(operation)
-        if not operation.reads and caller.token_id:
-            take_write(caller.token_id)
-        return success(operation(caller, **values).to_answer(), operation.status)
+        try:
+            answer = _do(operation, caller)
+        except OperationError as error:
+            calls.note(caller, operation.name, error.code)
+            raise
+        calls.note(caller, operation.name, DONE)
+        return answer
 
     bp.add_url_rule(
         f"/iapi/project/<project>/<any('email_account', 'email-account'):service>/{operation.name}",
@@ -41,6 +45,13 @@ def _route(operation: Operation[Any]) -> None:
         methods=["GET", "POST"] if operation.reads else ["POST"],
         provide_automatic_options=False,
     )
+
+
+def _do(operation: Operation[Any], caller: Caller) -> Response:
+    values = _body() if request.method == "POST" else _query(operation)
+    if not operation.reads and caller.token_id:
+        take_write(caller.token_id)
+    return success(operation(caller, **values).to_answer(), operation.status)
 
 
 for _operation in OFFERED:

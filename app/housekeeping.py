@@ -15,6 +15,7 @@ from flask import Flask
 from .alerts import send_what_is_new
 from .authorization import forget_what_is_over
 from .caller import Caller
+from .calls import calls
 from .errors import OperationError
 from .export import forget_what_went
 from .operations.approvals import forget_old_calls
@@ -50,6 +51,7 @@ def _keep_house(app: Flask) -> None:
     time.sleep(PATIENCE)
     while True:
         _do(app, "tell of nodes", send_what_is_new)
+        _do(app, "keep what was called", calls.write)
         if time.monotonic() >= due:
             _do(app, "tidy up", tidy_up)
             due = time.monotonic() + _about(HOUR)

@@ -52,6 +52,7 @@ class Applications:
 def let_go(app: Flask) -> None:
     """Close the connections of an application that is not needed now."""
     app.extensions["node_desk"].close()
+    app.extensions["calls"].forget()
     with app.app_context():
         db.session.remove()
         db.engine.dispose()

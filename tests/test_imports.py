@@ -21,7 +21,7 @@ FACES = {"web", "api", "mcp", "oauth", "sync", "cli"}
 _OF_FACES = {
     "operations", "caller", "fields", "passwords", "errors", "models", "config", "extensions",
     "credentials", "clock", "addresses", "dns", "database", "envelope", "strict_json", "network",
-    "throttle", "flask", "werkzeug", "sqlalchemy",
+    "throttle", "calls", "flask", "werkzeug", "sqlalchemy",
 }  # fmt: skip
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -55,6 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "authorization": {"authlib", "caller", "clock", "config", "credentials", "database", "errors",
                       "extensions", "flask", "models", "sqlalchemy", "strict_json", "throttle",
                       "werkzeug"},
+    # What faces for programs note of their calls, and a page shows.
+    "calls": {"caller", "clock", "database", "errors", "flask", "models", "sqlalchemy", "werkzeug"},
     # What the faces share: the envelope of JSON, its strict reader, where a request comes from.
     "envelope": {"database", "errors", "flask", "orjson", "sqlalchemy", "werkzeug"},
     "strict_json": {"errors", "flask", "werkzeug"},
@@ -77,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
                "sqlalchemy"},
     # Telling people and programs of nodes: it sends, and operations say what is new.
     "alerts": {"config", "extensions", "operations"},
-    "housekeeping": {"alerts", "authorization", "caller", "errors", "operations", "export",
+    "housekeeping": {"alerts", "authorization", "caller", "calls", "errors", "operations", "export",
                      "throttle", "database", "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
     "server": {"app", "config", "housekeeping", "errors", "schema", "gunicorn"},

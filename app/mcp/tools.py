@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
 from ..caller import Caller
+from ..calls import DONE, calls
 from ..envelope import error_object, told
 from ..errors import Invalid, OperationError
 from ..fields import ProjectId
@@ -58,7 +59,10 @@ def call(caller: Caller, operation: Operation[Any], arguments: Values) -> Values
             caller, arguments = _in_project(caller, arguments)
         answer = operation(caller, **arguments).to_answer()
     except Exception as error:  # noqa: BLE001 - whatever it is, the assistant is told of it
-        return _refused(told(error))
+        refusal = told(error)
+        calls.note(caller, operation.name, refusal.code)
+        return _refused(refusal)
+    calls.note(caller, operation.name, DONE)
     return {"content": [_text(answer)], "structuredContent": answer, "isError": False}
 
 

@@ -2,6 +2,7 @@
 
 from .approvals import HeldCall
 from .assistants import Assistant, OAuthClient, OAuthCode, OAuthToken
+from .calls import Call
 from .feed import AuditEntry, Feed
 from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PastHome, PurgeAck, PurgeOrder
 from .nodes import KeyOffer, Node, NodeRequest, SyncKey
@@ -12,6 +13,7 @@ __all__ = [
     "Assistant",
     "AuditEntry",
     "Bucket",
+    "Call",
     "Domain",
     "Feed",
     "Gone",

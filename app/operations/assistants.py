@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -13,11 +14,12 @@ from ..credentials import CODE, digest, make
 from ..errors import Forbidden, NotFound
 from ..extensions import db
 from ..fields import Id, ProjectId, Visible
-from ..models import Assistant, OAuthClient, OAuthCode, OAuthToken, Project
+from ..models import Assistant, Call, OAuthClient, OAuthCode, OAuthToken, Project
 from .operation import operation
 from .panel import Scope
 
 CODE_SECONDS = 60
+CALLS_SHOWN = 5  # of each program
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,17 @@ class AssistantRow:
     assistant: Assistant
     client: OAuthClient
     project: Project | None
+
+
+@dataclass
+class LastCall:
+    """A call, as often as it was made in a row, and when last."""
+
+    operation: str
+    outcome: str
+    actor: str
+    at: str
+    count: int
 
 
 @operation(who="self", is_internal=True)
@@ -116,3 +129,19 @@ def connected(caller: Caller) -> Sequence[AssistantRow]:
         .order_by(Assistant.last_used_at.desc().nulls_last(), Assistant.id.desc())
     )
     return [AssistantRow(*row) for row in rows]
+
+
+def last_calls(caller: Caller) -> Mapping[str, list[LastCall]]:
+    """The last calls in the caller's project, by the program that made them; the last one first."""
+    rows = db.session.scalars(
+        select(Call).where(Call.project_id == caller.project_id).order_by(Call.id.desc())
+    )
+    seen: dict[str, list[LastCall]] = defaultdict(list)
+    for row in rows:
+        shown = seen[row.program]
+        what = (row.operation, row.outcome, row.actor)
+        if shown and (shown[-1].operation, shown[-1].outcome, shown[-1].actor) == what:
+            shown[-1].count += row.count
+        elif len(shown) < CALLS_SHOWN:
+            shown.append(LastCall(*what, at=row.at, count=row.count))
+    return seen

@@ -28,7 +28,7 @@ TYPES = {
 }
 # What a request may leave behind without having changed anything, and the rate limits' own table.
 _TRACES = {"last_used_at", "last_sync_at", "applied_epoch", "applied_revision", "agent_version"}
-_NOT_STATE = {"node_requests", "buckets", "alembic_version", "sqlite_sequence"}
+_NOT_STATE = {"calls", "node_requests", "buckets", "alembic_version", "sqlite_sequence"}
 
 
 def assert_success(response: TestResponse, status: int = 200) -> Any:

@@ -1,4 +1,4 @@
-"""Assistants that people let in by OAuth."""
+"""Assistants that people let in by OAuth, and what programs last called."""
 
 from __future__ import annotations
 
@@ -96,8 +96,23 @@ def upgrade() -> None:
     )
     for column in ("assistant_id", "expires_at"):
         op.create_index(op.f(f"ix_oauth_tokens_{column}"), "oauth_tokens", [column])
+    op.create_table(
+        "calls",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("program", text(64), nullable=False),
+        sa.Column("actor", text(320), nullable=False),
+        sa.Column("operation", text(64), nullable=False),
+        sa.Column("outcome", text(64), nullable=False),
+        sa.Column("at", text(20), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_calls_project_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calls")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_calls_project_id"), "calls", ["project_id"])
 
 
 def downgrade() -> None:
-    for table in ("oauth_tokens", "oauth_codes", "assistants", "oauth_clients"):
+    for table in ("calls", "oauth_tokens", "oauth_codes", "assistants", "oauth_clients"):
         op.drop_table(table)
