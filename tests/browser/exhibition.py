@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 from app import clock, sessions
 from app.caller import caller_with_token
 from app.demo import example
 from app.extensions import db
-from app.models import Feed, HeldCall, Node, Person, Project, Token
+from app.models import (
+    Assistant,
+    Call,
+    Feed,
+    HeldCall,
+    Node,
+    OAuthClient,
+    OAuthToken,
+    Person,
+    Project,
+    Token,
+)
 from app.operations import OPERATIONS
 from tests.browser.panel import PASSWORD, Panel
 
 MANY = 60  # mailboxes, more than two pages
+DOCUMENT, CALLBACK = "https://assistant.example/client.json", "https://assistant.example/back"
+ASKS = "/oauth/authorize?" + urlencode(
+    {
+        "response_type": "code",
+        "client_id": DOCUMENT,
+        "redirect_uri": CALLBACK,
+        "code_challenge": "x" * 43,
+        "code_challenge_method": "S256",
+    }
+)
 
 
 @dataclass
@@ -34,6 +56,7 @@ class Exhibition:
         self._studio(panel)
         self._beginners(panel)
         self._people(panel)
+        _assistants(panel)
         _nodes(panel)
         _asked(panel)
 
@@ -87,6 +110,44 @@ class Exhibition:
 
     def _add(self, panel: Panel, name: str, *projects: int) -> None:
         self.people[name] = (panel.person(name, *projects), PASSWORD)
+
+
+def _assistants(panel: Panel) -> None:
+    """One that anna let in, and calls of it and of another program."""
+    with panel.app.app_context():
+        anna = db.session.scalars(
+            db.select(Person.id).where(Person.email == example.CUSTOMER)
+        ).one()
+        client = OAuthClient(
+            client_id=DOCUMENT,
+            name="Claude",
+            redirect_uris=CALLBACK,
+            fresh_until=clock.from_now(days=1),
+            used_at=clock.now(),
+        )
+        db.session.add(client)
+        db.session.flush()
+        known = Assistant(
+            client_id=client.id, person_id=anna, project_id=1, scope="write", resource="x"
+        )
+        db.session.add(known)
+        db.session.flush()
+        held = {"assistant_id": known.id, "expires_at": clock.from_now(days=1)}
+        db.session.add(OAuthToken(digest="1" * 64, kind="refresh", scope="write", **held))
+        actor = f"person {example.CUSTOMER} through Claude"
+        for program, outcome in (("claude", "done"), ("curl", "MAILBOX_EXISTS"), ("", "done")):
+            db.session.add(
+                Call(
+                    project_id=1,
+                    program=program,
+                    actor=actor,
+                    operation="add-user",
+                    outcome=outcome,
+                    at=clock.now(),
+                    count=2,
+                )
+            )
+        db.session.commit()
 
 
 def _nodes(panel: Panel) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Page
 
 from app.demo.example import BAKERY
+from tests.browser.exhibition import ASKS
 
 Act = Callable[[Page], None]
 
@@ -121,7 +122,12 @@ PAGES = (
     Place("/approvals/1", "anna"),
     Place("/approvals/2", "anna"),
     Place("/approvals/5", "anna"),
+    Place("/connect", "anna"),
     Place("/account", "anna"),
+    Place(ASKS, "anna", state="asks for all"),
+    Place(f"{ASKS}&scope=read", "linde", state="asks for less"),
+    Place(ASKS, "admin", state="asks an admin"),
+    Place(ASKS, "nobody", state="asks who has no project"),
     Place("/docs", "anna"),
     Place("/approvals", "first"),
     Place("/?project=2", "linde"),
@@ -171,6 +177,7 @@ PAGES = (
 )
 
 ERRORS = (
+    Place("/oauth/authorize", "anna", status=400),
     Place("/welcome/wpw_nothing", status=404),
     Place("/no/such/page", status=404),
     Place("/admin/nodes/mpi01/key", "admin", status=404),

@@ -57,6 +57,12 @@ def test_a_name_is_text_and_nothing_else(alice: Browser, program: Program) -> No
     assert "\u202e" not in page.text
     assert "onload=1&gt; Claude" in page.text
     assert "x" * 80 not in page.text
+    program.connect(alice)
+    program.result("list-users")
+    for path in ("/account", "/connect"):
+        page = alice.get(path)
+        assert "<svg onload" not in page.text
+        assert "onload=1&gt; Claude" in page.text, path
 
 
 class TestReach:
