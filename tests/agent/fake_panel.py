@@ -23,14 +23,15 @@ Export = dict[str, Any]
 
 
 def user(email: str, /, **changes: Any) -> dict[str, Any]:
-    """A mailbox whose id follows from its address, unless the test says another."""
+    """A mailbox whose id follows from its address, unless the test says another; its fields are
+    in the panel's order."""
     return {
-        "id": hashlib.md5(email.encode()).hexdigest(),
+        "deliver": True,
         "email": email,
+        "id": hashlib.md5(email.encode()).hexdigest(),
+        "login": True,
         "password": HASH,
         "quota_mb": 1024,
-        "login": True,
-        "deliver": True,
         **changes,
     }
 
@@ -179,6 +180,7 @@ class FakePanel:
         self.published = threading.Condition()
         self.hung_up = threading.Event()
         self.speaks_gzip = True
+        self.is_spaced = False
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def publish(self, answer: Export) -> None:
@@ -212,16 +214,20 @@ class FakePanel:
         elif before := self.past.get((answer["epoch"], asked)):
             answer = delta(before, answer)
         headers = {"ETag": etag_of(answer), "Content-Type": "application/json"}
-        body = json.dumps(answer).encode()
+        body = self.written(answer)
         if self.speaks_gzip and "gzip" in (handler.headers["Accept-Encoding"] or ""):
             headers["Content-Encoding"], body = "gzip", gzip.compress(body, 1)
         handler.reply(200, headers, body)
+
+    def written(self, answer: Export) -> bytes:
+        """As the panel writes it, or with the spaces that JSON may have as well."""
+        return json.dumps(answer, separators=None if self.is_spaced else (",", ":")).encode()
 
     def always(self, body: bytes | Export, *, status: int = 200, **headers: str) -> None:
         """Answer with this from now on, whatever is asked; `ETag` is made from an export.
         A header that is given as "" is left out."""
         tag = etag_of(body) if isinstance(body, dict) else etag_of(export([], revision=9))
-        raw = json.dumps(body).encode() if isinstance(body, dict) else body
+        raw = self.written(body) if isinstance(body, dict) else body
         sent = {
             "Content-Type": "application/json",
             "ETag": tag,

@@ -61,6 +61,21 @@ def test_it_copes_with_a_panel_that_does_not_compress(node: Node, panel: FakePan
     assert len(node.emails()) == 50
 
 
+def test_how_it_is_written_makes_no_difference(node: Node, panel: FakePanel) -> None:
+    """Spaces, the order of fields, an escape: here and there, among 2000 that are plain."""
+    boxes = users(2000, quota_mb=1048576)
+    panel.answer = export(boxes)
+    plain = panel.written(panel.answer).decode()
+    parts = plain.split('{"deliver"')
+    odd = [part.replace(",", " ,\n ") if at % 7 == 0 else part for at, part in enumerate(parts)]
+    odd = [part.replace("@", "\\u0040") if at % 11 == 0 else part for at, part in enumerate(odd)]
+    text = '{"deliver"'.join(odd).replace('"login":true,', "", 1)
+    text = text.replace('"quota_mb":1048576}', '"quota_mb":1048576,"login":true}', 1)
+    panel.always(text.encode(), ETag=etag_of(panel.answer))
+    assert node.once().code == 0
+    assert node.content()[1] == sorted(boxes, key=lambda box: str(box["id"]))
+
+
 def test_it_copes_with_a_chunked_answer(node: Node, panel: FakePanel) -> None:
     head = head_of(panel.answer)
     body = json.dumps(panel.answer).encode()

@@ -216,10 +216,15 @@ SHAPES: dict[str, tuple[Export, str]] = {
 }
 
 
+@pytest.mark.parametrize("is_spaced", [False, True])
 @pytest.mark.parametrize("name", ROWS)
-def test_it_refuses_the_whole_for_one_row(node: Node, panel: FakePanel, name: str) -> None:
+def test_it_refuses_the_whole_for_one_row(
+    node: Node, panel: FakePanel, name: str, is_spaced: bool
+) -> None:
     answer, reason = ROWS[name]
+    panel.is_spaced = is_spaced
     panel.always(answer)
+    panel.is_spaced = False
     refuses(node, reason)
 
 

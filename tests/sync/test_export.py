@@ -8,6 +8,7 @@ import json
 import pytest
 from flask import Flask
 
+from app.agent import PLAIN_USER
 from app.export import rows as export_rows
 from tests.conftest import PASSWORD, Api
 from tests.sync.node import Node, checked, fill
@@ -26,6 +27,12 @@ def test_it_works(api: Api, node: Node) -> None:
         assert (user["quota_mb"], user["login"], user["deliver"]) == (1024, True, True)
         assert user["password"].startswith("{BLF-CRYPT}$2y$04$")
     assert document["purge"] == []
+
+
+def test_users_are_written_as_agents_read_them_without_parsing(api: Api, node: Node) -> None:
+    fill(api, "info", "sales")
+    api("update-user", email="info@example.nl", can_login=False, quota_mb=1048576)
+    assert len(PLAIN_USER.findall(node.ask().text)) == 2
 
 
 def test_an_empty_panel_has_an_export_too(app: Flask, api: Api, node: Node) -> None:
