@@ -2194,7 +2194,6 @@ KICK = """INSERT INTO kicks (email)
     SELECT old.email FROM old_users AS old LEFT JOIN new_users AS new USING (email)
     WHERE new.id IS NULL OR (new.id, new.password) <> (old.id, old.password)
         OR (old.login AND NOT new.login)"""
-CHANGED_IDS = "SELECT id FROM old_users UNION SELECT id FROM new_users"
 TOUCHED_IDS = """SELECT id FROM old_users UNION SELECT id FROM new_users
     UNION SELECT id FROM old_recipients UNION SELECT id FROM new_recipients"""
 CHANGED = """SELECT (SELECT count(*) FROM new_users)
