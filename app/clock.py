@@ -5,14 +5,21 @@ Text of this form sorts as time does, is the same on both databases, and needs n
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def now() -> str:
     """The present second, such as 2026-11-22T15:51:52Z."""
-    return datetime.now(UTC).strftime(_FORM)
+    return _text(int(time.time()))
+
+
+@lru_cache(maxsize=1)  # many ask within the same second
+def _text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime(_FORM)
 
 
 def from_now(*, days: int = 0, seconds: int = 0) -> str:

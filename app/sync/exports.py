@@ -102,6 +102,8 @@ def _wait(at_hand: NodeDesk, known: Known, who: Asker, seconds: float, looked_at
 def _heard(known: Known, who: Asker) -> Heard:
     agent = _AGENT.match(request.headers.get("User-Agent", ""))
     version = agent[1] if agent else None
+    if _names_the_present(known, who):
+        return Heard(known.epoch, known.revision, version)
     for tag in request.if_none_match.as_set(include_weak=True):
         match = _TAG.fullmatch(tag or "")  # werkzeug reads a lone quote as None
         # A tag of another node, or of a revision that has not been, says nothing of this one.
@@ -116,7 +118,15 @@ def _is_ahead(known: Known, epoch: str, revision: int) -> bool:
 
 def _has(known: Known, who: Asker) -> bool:
     """Whether the node names the present state as what it has."""
-    return request.if_none_match.contains_weak(_tag(known.epoch, known.revision, who))
+    return _names_the_present(known, who) or request.if_none_match.contains_weak(
+        _tag(known.epoch, known.revision, who)
+    )
+
+
+def _names_the_present(known: Known, who: Asker) -> bool:
+    """The same, where the tag is written as it was told: so nearly all ask, and nearly always."""
+    header = request.headers.get("If-None-Match")
+    return header == f'"{_tag(known.epoch, known.revision, who)}"'
 
 
 def _settle(at_hand: NodeDesk, known: Known, who: Asker) -> Known:
