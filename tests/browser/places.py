@@ -26,13 +26,11 @@ class Place:
     def __str__(self) -> str:
         return " ".join(part for part in (self.who, self.path, self.state) if part)
 
-    def go(self, page: Page, welcome: str, owner: str) -> None:
-        """Go there, and do what has to be done."""
+    def open(self, page: Page, welcome: str, owner: str) -> None:
+        """Go there; what has to be done there is still to be done."""
         answer = page.goto(self.path.replace("WELCOME", welcome).replace("OWNER", owner))
         assert answer is not None
         assert answer.status == self.status, self.path
-        if self.act:
-            self.act(page)
 
 
 def send(button: str, **fields: str) -> Act:

@@ -17,7 +17,7 @@ from app.caller import caller_with_token
 from app.extensions import db
 from app.models import Project
 from app.operations import OPERATIONS
-from tests.browser.conftest import Desk
+from tests.browser.desk import Desk
 from tests.browser.panel import PASSWORD, Panel, serve
 
 pytestmark = pytest.mark.long

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from app.extensions import db
 from app.models import Project
-from tests.browser.conftest import DESKTOP, Desk
+from tests.browser.desk import DESKTOP, Desk
 from tests.browser.hands import WAYS, Hands, Way
 from tests.browser.panel import PASSWORD
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.demo.example import BAKERY
-from tests.browser.conftest import Desk
+from tests.browser.desk import Desk
 from tests.browser.exhibition import Exhibition
 from tests.browser.panel import Panel
 from tests.browser.parts import CHROMIUM, lacking
