@@ -124,16 +124,17 @@ def _in_chosen_project(caller: Caller) -> Caller:
     """The caller in the project of `?project=`, else the remembered one, else the first.
 
     A form acts in the project of the page it was on, whatever was chosen in another tab since; in
-    none, when that is no longer one of theirs.
+    none, when it names none or that is no longer one of theirs.
     """
     g.projects = browse.projects(caller)
+    is_form = request.method == "POST"
     typed = [request.args.get("project", ""), str(session.get("project", ""))]
-    if "project" in request.form:
-        typed = [request.form["project"]]
+    if is_form:
+        typed = [request.form.get("project", "")]
     for text in filter(None, typed):
         with suppress(NotFound):
             return _remembered(caller.in_project(whole(text, 0)))
-    if g.projects and "project" not in request.form:
+    if g.projects and not is_form:
         return caller.in_project(g.projects[0].id)
     return caller
 

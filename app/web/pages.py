@@ -51,7 +51,7 @@ def me() -> Caller:
 def my_project() -> Caller:
     """Who is looking, in a project; without one there is nothing to see but how to get one."""
     if me().project_id is None:
-        if "project" in request.form:
+        if request.method == "POST":
             raise NoLongerYours
         abort(render("overview/no_project.html"))
     return me()

@@ -62,7 +62,7 @@ class Browser:
         return self.get(path, headers={"HX-Request": "true", "HX-Request-Type": "partial"})
 
     def post(self, path: str, **fields: Any) -> TestResponse:
-        """Send a form from the page before; a redirect is answered as it is."""
+        """Send a form of a page that was opened before; a redirect is answered as it is."""
         data = {"csrf_token": self.csrf_token, "project": self.project, **fields}
         if not data["project"]:
             del data["project"]
@@ -83,8 +83,8 @@ class Browser:
     def _note(self, response: TestResponse) -> TestResponse:
         if response.mimetype == "text/html" and (found := _TOKEN.search(response.text)):
             self.csrf_token = html.unescape(found[1])
-            shown = _PROJECT.search(response.text)
-            self.project = shown[1] if shown else ""
+            if shown := _PROJECT.search(response.text):
+                self.project = shown[1]
         return response
 
     @contextmanager

@@ -69,6 +69,6 @@ def test_a_name_in_both_scripts_is_turned_on(app: Flask, alice: Browser) -> None
         db.session.commit()
     for name in ("BÜCHER.xn--p1ai", "xn--bcher-kva.xn--p1ai", "bücher.рф"):
         for deed, sentence in (("enable", "on"), ("disable", "off")):
-            alice.get("/domains")
+            alice.get("/domains/parked.nl")
             page = alice.follow(alice.post(f"/domains/{name}/{deed}"))
             assert f"E-mail is {sentence} for bücher.рф." in page.text
