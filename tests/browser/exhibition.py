@@ -36,6 +36,7 @@ ASKS = "/oauth/authorize?" + urlencode(
         "code_challenge_method": "S256",
     }
 )
+CANARY = '"><svg onload=1>{{7007*7007}}</script>'  # text that somebody may choose
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Exhibition:
 
     def _bakery(self, panel: Panel) -> None:
         panel.run("assign-domain", domain="bäckerei.example", project_id=1)
-        for name in ("website", "old website", "forgotten"):
+        for name in ("website", "old website", "forgotten", CANARY):
             panel.run("add-token", name=name, scope="read", project_id=1, days=30)
         with panel.app.app_context():
             tokens = {token.name: token for token in db.session.scalars(db.select(Token))}
@@ -70,7 +71,7 @@ class Exhibition:
             tokens["forgotten"].expires_at = clock.from_now(days=-1)
             tokens["website"].last_used_at = clock.from_now(seconds=-300)
             db.session.commit()
-            for agent in ("Mozilla/5.0 (iPhone) Version/18.0 Safari/604.1", "curl/8.0"):
+            for agent in ("Mozilla/5.0 (iPhone) Version/18.0 Safari/604.1", CANARY):
                 email, password = self.people["anna"]
                 sessions.sign_in(email, password, address="192.0.2.7", user_agent=agent)
 
@@ -90,7 +91,7 @@ class Exhibition:
     def _beginners(self, panel: Panel) -> None:
         self._add(panel, "first", panel.project("Nothing yet"))
         self._add(panel, "second", panel.project("Off", "off.example", enabled=False))
-        self._add(panel, "third", panel.project("On", "on.example"))
+        self._add(panel, "third", panel.project(CANARY, "on.example"))
         self._add(panel, "nobody")
         panel.run("add-domain", domain="unlinked.example")
         gone = panel.project("Only removed", "gone.example")
@@ -101,6 +102,7 @@ class Exhibition:
         made = panel.run("add-person", email="invited@people.example", projects=[1])
         self.welcome = made.welcome
         panel.run("add-person", email="late@people.example", projects=[1])
+        panel.run("add-person", email="o'{{7007*7007}}&co@people.example", projects=[1])
         panel.person("disabled", 1)
         panel.run("update-person", email="disabled@people.example", is_disabled=True)
         with panel.app.app_context():
