@@ -18,7 +18,7 @@ from .credentials import TOKEN, digest, is_well_formed
 from .database import is_writing, write_transaction
 from .errors import Busy, Conflict, Forbidden, NoLongerYours, NotFound
 from .extensions import db
-from .models import Assistant, Domain, Mailbox, Membership, Person, Project, Token
+from .models import Assistant, Domain, Mailbox, Membership, OAuthClient, Person, Project, Token
 from .throttle import refuse_credential
 
 LAST_USE_SECONDS = 60  # how exactly the last use of a token is known
@@ -190,12 +190,38 @@ def caller_with_token(authorization: str, address: str) -> Caller:
     return caller
 
 
-def caller_of_token(token_id: int, address: str | None) -> Caller:
+def caller_of_token(token_id: int | None, address: str | None) -> Caller:
     """The caller who holds a token, with what it may do by now. Raises Forbidden."""
     token = db.session.get(Token, token_id)
     if token is None or not token.is_usable:
         raise Forbidden("The token by which this was asked for has ended.")
     return _holder_of(token, address)
+
+
+def caller_of_assistant(assistant_id: int, address: str | None) -> Caller:
+    """A person, through an assistant they let in, with what both may do by now. Raises Forbidden"""
+    assistant = db.session.get_one(Assistant, assistant_id)
+    person = db.session.get_one(Person, assistant.person_id)
+    if assistant.revoked_at or not may_use(person, assistant.project_id):
+        raise Forbidden("The assistant by which this was asked for is no longer connected.")
+    client = db.session.get_one(OAuthClient, assistant.client_id)
+    return through_assistant(assistant, person, client.name, assistant.scope, address)
+
+
+def through_assistant(
+    assistant: Assistant, person: Person, name: str, scope: str, address: str | None
+) -> Caller:
+    """A person who acts through an assistant; `name` is what its client is called."""
+    project_id = assistant.project_id
+    return Caller(
+        actor=f"person {person.email} through {name}"[:320],
+        is_admin=project_id is None,
+        may_write=scope == "write",
+        projects=None if project_id is None else frozenset({project_id}),
+        address=address,
+        person_id=person.id,
+        assistant_id=assistant.id,
+    )
 
 
 def _holder_of(token: Token, address: str | None) -> Caller:

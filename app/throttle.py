@@ -72,10 +72,10 @@ def take_write(token_id: int) -> None:
     )
 
 
-def is_one_of_many(token_id: int, project_id: int) -> bool:
+def is_one_of_many(asker: str, project_id: int) -> bool:
     """Whether this change of an assistant is one too many of 20 in ten minutes; it is counted."""
     try:
-        _take(f"many:{token_id}:{project_id}", MANY_CHANGES, "", period=10 * _MINUTE)
+        _take(f"many:{asker}:{project_id}", MANY_CHANGES, "", period=10 * _MINUTE)
     except TooMany:
         return True
     return False

@@ -7,7 +7,7 @@ from contextlib import suppress
 from sqlalchemy import bindparam, select, update
 
 from .. import clock
-from ..caller import LAST_USE_SECONDS, Caller, may_use
+from ..caller import LAST_USE_SECONDS, Caller, may_use, through_assistant
 from ..credentials import ACCESS, digest, is_well_formed
 from ..database import write_transaction
 from ..errors import Busy
@@ -51,24 +51,9 @@ def caller_with_access_token(authorization: str, address: str) -> Caller:
         refuse_credential(authorization, address)
     if not may_use(person, assistant.project_id):
         refuse_credential(authorization, address)
-    caller = _caller(token, assistant, person, name, address)
+    caller = through_assistant(assistant, person, name, token.scope, address)
     _note_use(assistant)
     return caller
-
-
-def _caller(
-    token: OAuthToken, assistant: Assistant, person: Person, name: str, address: str
-) -> Caller:
-    project_id = assistant.project_id
-    return Caller(
-        actor=f"person {person.email} through {name}"[:320],
-        is_admin=project_id is None,
-        may_write=token.scope == "write",
-        projects=None if project_id is None else frozenset({project_id}),
-        address=address,
-        person_id=person.id,
-        assistant_id=assistant.id,
-    )
 
 
 def _note_use(assistant: Assistant) -> None:

@@ -17,6 +17,8 @@ CallState = Literal["waiting", "approved", "failed", "refused"]
 class HeldCall(Base):
     """One call: by whom, of what, with which values; of a password only the hash is kept.
 
+    It was made with an API token, or through an assistant that a person let in.
+
     Who makes the same call again, which is told by `fingerprint`, asks what became of it; `told_at`
     is when they were told. `answer` is what was answered when it was done, without a link.
     """
@@ -27,13 +29,17 @@ class HeldCall(Base):
             "state IN ('waiting', 'approved', 'failed', 'refused')",
             name="state",
         ),
+        CheckConstraint("(token_id IS NULL) <> (assistant_id IS NULL)", name="asker"),
         Index(None, "project_id", "state"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[Id]
     project_id: Mapped[ProjectId]
-    token_id: Mapped[int] = mapped_column(ForeignKey("tokens.id"))
+    token_id: Mapped[int | None] = mapped_column(ForeignKey("tokens.id"))
+    assistant_id: Mapped[int | None] = mapped_column(
+        ForeignKey("assistants.id", ondelete="CASCADE")
+    )
     actor: Mapped[Actor]
     address: Mapped[Word | None]
     operation: Mapped[Word]

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from .. import clock
-from ..caller import Caller, caller_of_token
+from ..caller import Caller, caller_of_assistant, caller_of_token
 from ..database import write_transaction
 from ..errors import Conflict, Forbidden, NotFound, OperationError
 from ..extensions import db
@@ -92,8 +92,7 @@ class _CannotBeDone(Exception):
 def _carry_out(session: Session, wanted: Operation[Any], call: HeldCall, approver: Caller) -> Any:
     """The result, with the rights the asker has by now. Raises _CannotBeDone."""
     try:
-        asker = caller_of_token(call.token_id, call.address).in_project(call.project_id)
-        asker = replace(asker, approved_by=approver.actor)
+        asker = replace(_asker(call).in_project(call.project_id), approved_by=approver.actor)
         arguments = wanted.kept(call.arguments, call.password_hash)
         result = wanted.carry_out(session, asker, arguments)
         session.flush()
@@ -105,6 +104,12 @@ def _carry_out(session: Session, wanted: Operation[Any], call: HeldCall, approve
             raise _CannotBeDone(reason) from error
         raise
     return result
+
+
+def _asker(call: HeldCall) -> Caller:
+    if call.assistant_id is not None:
+        return caller_of_assistant(call.assistant_id, call.address)
+    return caller_of_token(call.token_id, call.address)
 
 
 def _fail(caller: Caller, call_id: int, reason: OperationError) -> HeldCall:

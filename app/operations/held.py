@@ -1,7 +1,7 @@
 """Holding what an assistant asked for until a person has approved it.
 
 A project can ask for that. It then holds what takes something away, and any change beyond 20 in ten
-minutes by one token: that is bulk. Only assistants are held: they are talked into things, which a
+minutes by one of them: that is bulk. Only assistants are held: they are talked into things, which a
 program with a token for the JSON API is not.
 """
 
@@ -17,7 +17,7 @@ from sqlalchemy import select
 from .. import clock
 from ..caller import Caller
 from ..database import write_transaction
-from ..errors import Busy, Conflict, Forbidden
+from ..errors import Busy, Conflict
 from ..extensions import db, settings
 from ..models import Domain, HeldCall, Project
 from ..passwords import NewPassword
@@ -80,9 +80,7 @@ def project_that_decides(
     project = db.session.get(Project, project_id) if project_id else None
     if project is None or not project.needs_approval:
         return None
-    if caller.token_id is None:
-        raise Forbidden("A person of this project has to do this; it has no token to wait with.")
-    is_held = operation.destroys or is_one_of_many(caller.token_id, project.id)
+    is_held = operation.destroys or is_one_of_many(_asker(caller), project.id)
     return project.id if is_held else None
 
 
@@ -107,6 +105,7 @@ def hold(
     call = HeldCall(
         project_id=project_id,
         token_id=caller.token_id,
+        assistant_id=caller.assistant_id,
         actor=caller.actor,
         address=caller.address,
         operation=operation.name,
@@ -183,6 +182,13 @@ def _note_told(call: HeldCall) -> None:
         session.execute(told.values(told_at=clock.now()))
 
 
+def _asker(caller: Caller) -> str:
+    """With what an assistant asks: one that a person let in, or an API token."""
+    if caller.assistant_id is not None:
+        return f"assistant {caller.assistant_id}"
+    return f"token {caller.token_id}"
+
+
 def _as_json(arguments: dict[str, Any]) -> dict[str, Any]:
     """The values as they came, without a password."""
     return {
@@ -194,5 +200,5 @@ def _as_json(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _fingerprint(operation: Operation[Any], caller: Caller, arguments: dict[str, Any]) -> str:
     project_id = caller.project_id if operation.who == "project" else None
-    same = [caller.token_id, project_id, operation.name, _as_json(arguments)]
+    same = [_asker(caller), project_id, operation.name, _as_json(arguments)]
     return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()

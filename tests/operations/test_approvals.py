@@ -12,11 +12,11 @@ import pytest
 from flask import Flask
 
 from app import clock
-from app.caller import Caller, command_line
+from app.caller import Caller, caller_of_assistant, command_line
 from app.database import write_transaction
-from app.errors import Conflict
+from app.errors import Conflict, Forbidden
 from app.extensions import db
-from app.models import HeldCall, Mailbox
+from app.models import Assistant, HeldCall, Mailbox, OAuthClient
 from app.operations.approvals import approve_call, forget_old_calls, refuse_call, update_approval
 from app.operations.held import Held
 from app.operations.mailboxes import add_user, remove_user, update_password
@@ -140,3 +140,51 @@ def test_old_ones_are_forgotten_and_their_hashes_before(core: Cast, anna: Caller
         assert len(calls) == kept
         assert any(call.password_hash for call in calls) is hashed
         db.session.rollback()
+
+
+def test_an_assistant_that_a_person_let_in_has_to_ask_as_well(core: Cast, anna: Caller) -> None:
+    through = let_in(anna)
+    call = remove_user(through, email=EMAIL)
+    assert isinstance(call, Held)
+    again = remove_user(through, email=EMAIL)
+    assert isinstance(again, Held) and again.call.id == call.call.id
+    assert approve_call(anna, call.call.id).call.state == "approved"
+    entry = ledger.entries()[-1]
+    assert (entry.actor, entry.approved_by) == (
+        "person anna@people.example through Helper",
+        anna.actor,
+    )
+    with pytest.raises(Forbidden):
+        approve_call(through, call.call.id)
+
+
+def test_what_an_assistant_asked_for_ends_with_it(core: Cast, anna: Caller) -> None:
+    through = let_in(anna)
+    call = remove_user(through, email=EMAIL)
+    assert isinstance(call, Held)
+    with write_transaction() as session:
+        assert through.assistant_id
+        session.get_one(Assistant, through.assistant_id).revoked_at = clock.now()
+    done = approve_call(anna, call.call.id).call
+    assert done.state == "failed" and "no longer connected" in (done.problem or "")
+    assert EMAIL in ledger.exported_users()
+
+
+def let_in(person: Caller) -> Caller:
+    """The person, through an assistant that they let into their project."""
+    with write_transaction() as session:
+        client = OAuthClient(client_id="wpc_x", name="Helper", redirect_uris="")
+        session.add(client)
+        session.flush()
+        assistant = Assistant(
+            client_id=client.id,
+            person_id=person.person_id,
+            project_id=1,
+            scope="write",
+            resource="",
+        )
+        session.add(assistant)
+        session.flush()
+        known = assistant.id
+    caller = caller_of_assistant(known, "::1").in_project(1)
+    return replace(caller, is_assistant=True)

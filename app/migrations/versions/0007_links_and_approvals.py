@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -61,7 +61,8 @@ def upgrade() -> None:
         "held_calls",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("project_id", sa.Integer(), nullable=False),
-        sa.Column("token_id", sa.Integer(), nullable=False),
+        sa.Column("token_id", sa.Integer(), nullable=True),
+        sa.Column("assistant_id", sa.Integer(), nullable=True),
         sa.Column("actor", text(320), nullable=False),
         sa.Column("address", text(64), nullable=True),
         sa.Column("operation", text(64), nullable=False),
@@ -79,6 +80,15 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "state IN ('waiting', 'approved', 'failed', 'refused')",
             name=op.f("ck_held_calls_state"),
+        ),
+        sa.CheckConstraint(
+            "(token_id IS NULL) <> (assistant_id IS NULL)", name=op.f("ck_held_calls_asker")
+        ),
+        sa.ForeignKeyConstraint(
+            ["assistant_id"],
+            ["assistants.id"],
+            name=op.f("fk_held_calls_assistant_id"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name=op.f("fk_held_calls_project_id")
