@@ -161,3 +161,21 @@ def test_once_beside_it_is_harmless(node: Node, panel: FakePanel, start: Start) 
         panel.answer = export(users(revision), revision=revision)
         assert node.once().code == 0
         assert int(node.meta()["revision"]) >= revision
+
+
+def test_two_that_run_at_once_hold_one_state(node: Node, panel: FakePanel, start: Start) -> None:
+    """As when somebody starts it by hand beside the service; each change goes to both at once."""
+    panel.answer = export(users(1), revision=1)
+    copies = [start("--wait", "5", *node.with_maps()) for _ in range(2)]
+
+    def both_wait(revision: int) -> bool:
+        waits = [one for one in panel.requests if f"wait=5&since={revision}" in one["query"]]
+        return len(waits) >= 2
+
+    for revision in range(1, 5):
+        until(lambda revision=revision: both_wait(revision))  # type: ignore[misc]
+        panel.publish(export(users(revision + 1), revision=revision + 1))
+    until(lambda: count(node) == 5)
+    until(lambda: len(node.map("mailboxes")) == 5)
+    assert node.rows("PRAGMA integrity_check") == [("ok",)]
+    assert [copy.poll() for copy in copies] == [None, None]

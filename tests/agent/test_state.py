@@ -9,6 +9,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -379,3 +380,24 @@ def test_many_copies_at_once_are_harmless(node: Node, panel: FakePanel) -> None:
     results = [(*copy.communicate(timeout=60), copy.returncode) for copy in copies]
     assert [(err, code) for _, err, code in results] == [("", 0)] * 5
     assert len(node.emails()) == 300
+
+
+def test_a_clock_that_is_set_back_a_year_changes_nothing_else(
+    node: Node, panel: FakePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a Raspberry Pi, which has no battery, until it has asked for the time."""
+    panel.answer = export(users(3), revision=1)
+    assert node.once(*node.with_maps()).code == 0
+    now, in_parts = time.time, time.gmtime
+    a_year_ago = now() - 365 * 86400
+    with monkeypatch.context() as back:
+        back.setattr(time, "time", lambda: a_year_ago)
+        back.setattr(time, "gmtime", lambda s=None: in_parts(a_year_ago if s is None else s))
+        panel.answer = export(users(4), revision=2)
+        assert node.once(*node.with_maps()).code == 0
+        assert node.meta()["applied_at"] == time.strftime(agent.TIME_FORM, in_parts(a_year_ago))
+    assert (len(node.emails()), len(node.map("mailboxes"))) == (4, 4)
+    assert panel.reports[-1]["revision"] == 2
+    panel.answer = export(users(5), revision=3)
+    assert node.once(*node.with_maps()).code == 0
+    assert (len(node.emails()), len(node.map("mailboxes"))) == (5, 5)
