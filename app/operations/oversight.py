@@ -21,6 +21,7 @@ from ..models import (
     Domain,
     Mailbox,
     Membership,
+    Node,
     Person,
     Project,
     Token,
@@ -87,6 +88,31 @@ def domain(caller: Caller, name: str) -> DomainRow:
     if not rows:
         raise NotFound("DOMAIN_NOT_FOUND", "There is no such domain.")
     return rows[0]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A domain with the nodes that can be its home, the one that is thought of (None: no home), and
+    what the rest then is: backups."""
+
+    row: DomainRow
+    nodes: Sequence[Node]
+    next: Node | None
+    others: Sequence[Node]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether that is how it is."""
+        return (self.row.home.id if self.row.home else None) == (self.next and self.next.id)
+
+
+def placement(caller: Caller, name: str, thought_of: str) -> Placement:
+    """What setting a domain's home would do. A node that is not there is none. Raises NotFound."""
+    row = domain(caller, name)
+    there = select(Node).where(Node.lost_at.is_(None)).order_by(Node.name)
+    nodes = db.session.scalars(there).all()
+    chosen = next((node for node in nodes if node.name == thought_of), None)
+    return Placement(row, nodes, chosen, [node for node in nodes if node is not chosen])
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from ..extensions import settings
 from ..operations import OPERATIONS, fleet
 from ..operations.results import OneNode
 from .access import access
-from .forms import ConfirmNodeForm, NodeForm, RotateForm
+from .forms import ConfirmNodeForm, NodeForm, PublicNameForm, RotateForm
 from .pages import go, me, never_stored, render
+from .searches import number_of
 
 bp = Blueprint("admin_nodes", __name__, url_prefix="/admin/nodes")
 
@@ -67,6 +68,21 @@ def rotate(name: str) -> Response:
     return key_page(made, hours=hours)
 
 
+@bp.post("/<name>/public-name")
+@access("admin")
+def rename(name: str) -> Response:
+    """Set what it is called in public."""
+    form = PublicNameForm()
+    typed = form.mx_priority.data
+    priority = {"mx_priority": number_of(typed)} if typed else {}
+    try:
+        OPERATIONS["update-node"](me(), name=name, host=form.host.data or "", **priority)
+    except OperationError as error:
+        form.refuse(error)
+        return _page(name, RotateForm(formdata=None), form, status=error.status)
+    return go("admin_nodes.show", name=name, said="Saved.")
+
+
 @bp.post("/<name>/pause")
 @access("admin")
 def pause(name: str) -> Response:
@@ -98,7 +114,12 @@ def remove(name: str) -> Response:
     if form.typed.data != name:
         form.refuse(Invalid(f"Type {name} to confirm.", field="typed"))
         return _confirm_page(name, form, status=422)
-    OPERATIONS["remove-node"](me(), name=name)
+    try:
+        OPERATIONS["remove-node"](me(), name=name)
+    except OperationError as error:
+        error.field = None if error.field == "name" else error.field
+        form.refuse(error)
+        return _confirm_page(name, form, status=error.status)
     return go("admin_nodes.index", said=f"{name} is removed; its keys work no longer.")
 
 
@@ -112,13 +133,19 @@ def _list_page(form: NodeForm, status: int = 200) -> Response:
     )
 
 
-def _page(name: str, form: RotateForm, status: int = 200) -> Response:
+def _page(
+    name: str, form: RotateForm, public: PublicNameForm | None = None, status: int = 200
+) -> Response:
+    row = fleet.node(me(), name)
+    priority = row.node.mx_priority
+    told = {"host": row.node.host, "mx_priority": "" if priority is None else str(priority)}
     return render(
         "admin_nodes/show.html",
         part="admin_nodes/_facts.html" if status == 200 else None,
         status=status,
-        row=fleet.node(me(), name),
+        row=row,
         form=form,
+        public=public or PublicNameForm(formdata=None, data=told),
         overlaps=OVERLAPS,
         has_error=status != 200,
     )

@@ -140,6 +140,13 @@ class NodeForm(Form):
     ip_address = StringField("Address or network", filters=[_trimmed])
 
 
+class PublicNameForm(Form):
+    """What a node is called in public."""
+
+    host = StringField("Public name", filters=[_trimmed])
+    mx_priority = StringField("Priority in MX records", filters=[_trimmed])
+
+
 class RotateForm(Form):
     """For how long the present key of a node goes on working."""
 
@@ -163,6 +170,12 @@ class AssignForm(Form):
     """The project a domain is to be in."""
 
     project_id = SelectField("Project", choices=[], validate_choice=False)
+
+
+class HomeForm(Form):
+    """The node that is to be a domain's home."""
+
+    node = SelectField("Home node", choices=[], validate_choice=False)
 
 
 class ConfirmDomainForm(Form):

@@ -10,12 +10,13 @@ import base64
 import grp
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -104,6 +105,18 @@ default_transport = error:5.7.1 no mail leaves this test
 maillog_file_prefixes = {root}
 maillog_file = {root}/postfix.log
 """
+
+# What waits is tried again at once: a test has no minute.
+RELAYING = """
+myhostname = {root.name}.test
+transport_maps = pipemap:{{cdb:{root}/state/maps/relays, regexp:{root}/etc/ways}}
+queue_run_delay = 1s
+minimal_backoff_time = 1s
+maximal_backoff_time = 1s
+ipc_ttl = 1s
+ipc_idle = 1s
+"""
+SET_ANEW = re.compile("(myhostname|transport_maps|queue_run_delay|minimal_backoff_time|ipc_ttl) =")
 
 
 @contextmanager
@@ -229,13 +242,30 @@ class MailServer:
             (self.root / "etc" / name).write_text(self.text(f"postfix-{name}"))
         local = LOCAL_POSTFIX.format(root=self.root, daemons=POSTFIX_DAEMONS)
         (config / "main.cf").write_text(self.text("postfix-main.cf") + local)
+        self._let_it_be_old()
         master = self.text("postfix-master.cf")
         for port, name in {"25": "smtp", "587": "submission", "465": "submissions"}.items():
             master = master.replace(f"\n{port} ", f"\n127.0.0.1:{self.ports[name]} ")
         (config / "master.cf").write_text(master)
-        # Postfix waits until its configuration is two seconds old, at each start of a daemon.
+
+    def reach(self, others: Mapping[str, int]) -> None:
+        """Let Postfix, before it starts, find port 25 of these hosts at ports of this computer."""
+        ways = self.root / "etc/ways"
+        lines = [
+            f"/^relay:\\[{re.escape(host)}\\]:25$/ relay:[127.0.0.1]:{port}\n"
+            for host, port in others.items()
+        ]
+        # A transport may not be made from what was looked up, for which the last line has no need.
+        ways.write_text("".join(lines) + "/^retry:/ retry:4.3.2 the home of this domain is lost\n")
+        config = self.root / "postfix/main.cf"
+        there = [line for line in config.read_text().splitlines() if not SET_ANEW.match(line)]
+        config.write_text("\n".join(there) + RELAYING.format(root=self.root))
+        self._let_it_be_old()
+
+    def _let_it_be_old(self) -> None:
+        """Postfix waits until its configuration is two seconds old, at each start of a daemon."""
         past = time.time() - 60
-        os.utime(config / "main.cf", (past, past))
+        os.utime(self.root / "postfix/main.cf", (past, past))
 
     def _make_queue(self) -> None:
         """The folders that `postfix check` would make, which takes seconds."""
@@ -246,11 +276,11 @@ class MailServer:
             (queue / name).mkdir(mode=0o700, exist_ok=True)
             os.chown(queue / name, uid, 0)
         for name, mode in {"maildrop": 0o1730, "public": 0o2710}.items():
-            (queue / name).mkdir()
+            (queue / name).mkdir(exist_ok=True)
             os.chown(queue / name, uid, postdrop)
             (queue / name).chmod(mode)
-        (queue / "pid").mkdir()
-        (self.root / "data").mkdir()
+        (queue / "pid").mkdir(exist_ok=True)
+        (self.root / "data").mkdir(exist_ok=True)
         os.chown(self.root / "data", uid, 0)
 
 

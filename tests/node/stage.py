@@ -80,6 +80,15 @@ class LiveNode(MailServer):
         with self._state() as rows:
             return (email,) in rows("SELECT email FROM users")
 
+    def holds_no_hash_of(self, domain: str) -> bool:
+        """Whether no mailbox of a domain has a password here."""
+        with self._state() as rows:
+            return rows(f"SELECT 1 FROM users WHERE email LIKE '%@{domain}'") == []
+
+    def way_of(self, domain: str) -> str:
+        """Where Postfix passes its mail on to; empty when it is for Dovecot."""
+        return self._mapped("relays", [domain]).get(domain, "")
+
     def arrays(self) -> list[list[Any]]:
         """Its domains and users, as Dovecot reads them, in the form of an export."""
         names = ("email", "id", "password", "quota_mb", "login", "deliver")
@@ -106,12 +115,15 @@ class LiveNode(MailServer):
 
     def mapped(self, name: str, keys: Iterable[str]) -> set[str]:
         """Which of these keys are in one of Postfix's maps."""
+        return set(self._mapped(name, keys))
+
+    def _mapped(self, name: str, keys: Iterable[str]) -> dict[str, str]:
         place = self.folder("state") / "maps" / name
         command = [program("postmap"), "-c", str(self.root / "postfix"), "-q", "-", f"cdb:{place}"]
         done = subprocess.run(
             command, input="\n".join(keys), check=False, capture_output=True, text=True
         )
-        return {line.partition("\t")[0] for line in done.stdout.splitlines()}
+        return dict(line.split("\t", 1) for line in done.stdout.splitlines())
 
     def rcpt(self, email: str, size: int = 0) -> int:
         """The code that a stranger's server gets who has mail for somebody."""
@@ -218,7 +230,7 @@ class Stage:
             panel.start()
             panel.call("add-domain", domain=DOMAIN, project_id=int(panel.project))
             panel.call("enable-email", domain=DOMAIN)
-            node = running.enter_context(_node(panel, "mpi01", os.environ.get(TREE, "")))
+            node = running.enter_context(new_node(panel, "mpi01", os.environ.get(TREE, "")))
             if not node.has_small_disks:
                 disks = [running.enter_context(small_disk(node.folder(name))) for name in DISKS]
                 node.has_small_disks = all(disks)
@@ -233,7 +245,7 @@ class Stage:
     def another_node(self) -> Iterator[LiveNode]:
         """One that follows for some time, without serving mail."""
         name = f"mpi{next(self._numbers):02}"
-        with _node(self.panel, name) as node:
+        with new_node(self.panel, name) as node:
             try:
                 yield node
             finally:
@@ -267,7 +279,8 @@ def small_disk(folder: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def _node(panel: ServedPanel, name: str, tree: str = "") -> Iterator[LiveNode]:
+def new_node(panel: ServedPanel, name: str, tree: str = "") -> Iterator[LiveNode]:
+    """A node that the panel knows; it follows when it is told to."""
     from tests.node.installed_node import InstalledNode  # which is made from what is here
 
     key = panel.call("add-node", name=name, ip_address="127.0.0.1")["node"]["sync_key"]
