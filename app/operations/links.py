@@ -132,17 +132,28 @@ class ExposedLink:
     expires_at: str
 
 
+@dataclass(frozen=True)
+class ExposedLinks:
+    """Some of them, and the last address that was looked at: None when none is left.
+
+    There can be no link and more to come: what was renewed meanwhile gets none.
+    """
+
+    links: list[ExposedLink]
+    last: str | None
+
+
 @operation(who="admin", is_internal=True)
 def send_exposed_links(
     caller: Caller,  # noqa: ARG001
     *,
     name: NodeName,
     after: Email | None = None,
-) -> list[ExposedLink]:
+) -> ExposedLinks:
     """Make links for the mailboxes a lost node exposed, so many as can be made at once.
 
-    By address, those that follow `after`; none are left when the list is empty. Links from before
-    end. Passwords that were renewed since the loss are left alone.
+    By address, those that follow `after`. Links from before end. Passwords that were renewed since
+    the loss are left alone.
     """
     node = db.session.scalar(select(Node).where(Node.name == name))
     if node is None:
@@ -155,7 +166,8 @@ def send_exposed_links(
     db.session.execute(domains.order_by(Domain.id).with_for_update())
     # What was chosen or removed while their domains were waited for needs no link.
     still = exposed.where(Mailbox.id.in_([row.mailbox_id for row in rows]))
-    return _new_links(db.session.execute(still).all())
+    links = _new_links(db.session.execute(still).all())
+    return ExposedLinks(links, rows[-1].email if rows else None)
 
 
 def _new_links(rows: Sequence[Any]) -> list[ExposedLink]:

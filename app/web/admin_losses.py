@@ -71,9 +71,9 @@ def send_links(name: str) -> Response:
 
     def following() -> Iterator[ExposedLink]:
         some = first
-        while some:
-            yield from some
-            some = send(caller, name=name, after=some[-1].email)
+        while some.last:
+            yield from some.links
+            some = send(caller, name=name, after=some.last)
 
     return never_stored(csv_file(f"mailcote-{node.name}-links.csv", LINK_COLUMNS, following()))
 

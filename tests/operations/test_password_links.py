@@ -7,13 +7,14 @@ from threading import Barrier, Thread
 
 import pytest
 from flask import Flask
+from sqlalchemy import Connection, event
 
 from app import clock
 from app.caller import Caller, command_line
 from app.database import write_transaction
 from app.errors import NotFound, OperationError
 from app.extensions import db
-from app.models import PasswordLink
+from app.models import Mailbox, Node, PasswordLink
 from app.operations.domains import assign_domain, disable_email, enable_email
 from app.operations.links import (
     LINK_DAYS,
@@ -22,6 +23,7 @@ from app.operations.links import (
     invite_user,
     linked,
     revoke_password_link,
+    send_exposed_links,
     send_password_link,
 )
 from app.operations.mailboxes import (
@@ -209,3 +211,35 @@ def test_it_hides_from_strangers(core: Cast) -> None:
         with ledger.refused("MAILBOX_NOT_FOUND", "email"):
             operation(core.charlie, email=EMAIL)
     assert works(made)
+
+
+def test_links_for_what_a_lost_node_held_skip_who_was_quicker(
+    core: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole batch can be renewed while its domain is waited for; those that follow get theirs."""
+    monkeypatch.setattr("app.operations.links.MANY", 1)
+    for name in ("anna", "boris"):
+        add_user(core.alice, email=f"{name}@example.nl", password=PASSWORD)
+    with write_transaction() as session:
+        session.execute(db.update(Mailbox).values(created_at="2026-01-01T00:00:00Z"))
+        lost = {"last_sync_at": ledger.LONG_AGO, "lost_at": "2026-02-01T00:00:00Z"}
+        session.execute(db.update(Node).values(lost))
+
+    def renew(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        """Between the two looks, as if its owner had been waited for."""
+        if statement.startswith("SELECT domains.id"):
+            connection.exec_driver_sql(
+                "UPDATE mailboxes SET password_at = '2999-01-01T00:00:00Z' "
+                "WHERE email = 'anna@example.nl'"
+            )
+
+    event.listen(db.engine, "before_cursor_execute", renew)
+    try:
+        first = send_exposed_links(core.root, name="mpi01")
+    finally:
+        event.remove(db.engine, "before_cursor_execute", renew)
+    assert (first.links, first.last) == ([], "anna@example.nl")
+    second = send_exposed_links(core.root, name="mpi01", after=first.last)
+    assert [made.email for made in second.links] == ["boris@example.nl"]
+    third = send_exposed_links(core.root, name="mpi01", after=second.last)
+    assert (third.links, third.last) == ([], None)
