@@ -165,11 +165,9 @@ def memberships(person_id: int) -> frozenset[int]:
     return frozenset(db.session.scalars(query))
 
 
-def may_use(person: Person, project_id: int | None) -> bool:
-    """Whether what somebody let into a project, or everywhere an admin is, still gets there."""
-    if person.disabled_at or person.is_admin:
-        return not person.disabled_at
-    return project_id is not None and project_id in memberships(person.id)
+def still_reaches(person: Person, *, is_member: bool) -> bool:
+    """Whether what somebody let into a project still gets there; everywhere, only admins do."""
+    return not person.disabled_at and (person.is_admin or is_member)
 
 
 def command_line() -> Caller:
@@ -205,14 +203,26 @@ def caller_of_assistant(assistant_id: int, address: str | None) -> Caller:
     if assistant.revoked_at or not may_use(person, assistant.project_id):
         raise Forbidden("The assistant by which this was asked for is no longer connected.")
     client = db.session.get_one(OAuthClient, assistant.client_id)
-    return through_assistant(assistant, person, client.name, assistant.scope, address)
+    return through_assistant(
+        assistant.id,
+        assistant.project_id,
+        person,
+        client.name,
+        scope=assistant.scope,
+        address=address,
+    )
 
 
 def through_assistant(
-    assistant: Assistant, person: Person, name: str, scope: str, address: str | None
+    assistant_id: int,
+    project_id: int | None,
+    person: Person,
+    name: str,
+    *,
+    scope: str,
+    address: str | None,
 ) -> Caller:
-    """A person who acts through an assistant; `name` is what its client is called."""
-    project_id = assistant.project_id
+    """A person who acts through an assistant, which is called `name`."""
     return Caller(
         actor=f"person {person.email} through {name}"[:320],
         is_admin=project_id is None,
@@ -220,7 +230,7 @@ def through_assistant(
         projects=None if project_id is None else frozenset({project_id}),
         address=address,
         person_id=person.id,
-        assistant_id=assistant.id,
+        assistant_id=assistant_id,
     )
 
 

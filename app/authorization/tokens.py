@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from .. import clock
-from ..caller import may_use
+from ..caller import memberships, still_reaches
 from ..credentials import ACCESS, CODE, REFRESH, digest, is_well_formed
 from ..extensions import db
 from ..models import Assistant, AuditEntry, Feed, OAuthClient, OAuthCode, OAuthToken, Person
@@ -146,7 +146,8 @@ def _is_usable(found: Held) -> bool:
         _end_for_reuse(found)
         return False
     is_over = found.row.expires_at <= clock.now() or found.assistant.revoked_at
-    return not is_over and may_use(found.person, found.assistant.project_id)
+    is_member = found.assistant.project_id in memberships(found.person.id)
+    return not is_over and still_reaches(found.person, is_member=is_member)
 
 
 def _end_for_reuse(found: Held) -> None:
