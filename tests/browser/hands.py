@@ -78,8 +78,12 @@ class Hands:
     def _walk_to(self, wanted: Locator) -> None:
         """Tab until it has the focus."""
         expect(wanted).to_be_visible()
+        element = wanted.element_handle()  # to find it anew at each stop is most of the work
         for _ in range(MAX_STOPS):
-            if wanted.evaluate("element => element === document.activeElement"):
+            at = element.evaluate("e => e.isConnected ? e === document.activeElement : null")
+            if at:
                 return
+            if at is None:  # the page has a newer one
+                element = wanted.element_handle()
             self.page.keyboard.press("Tab")
         raise AssertionError(f"the keyboard does not get to {wanted}")

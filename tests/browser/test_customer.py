@@ -100,8 +100,10 @@ def test_mailboxes_are_found_filtered_and_sorted(desk: Desk, begin: Begin, way: 
     expect(rows).to_have_text([f"bram@{domain}"])
     expect(hands.page).to_have_url(re.compile(r"q=bra"))
     hands.search("nobody")
+    expect(hands.page).to_have_url(re.compile(r"q=nobody"))
     expect(hands.page.get_by_role("heading", name="No mailbox matches")).to_be_visible()
     hands.press("link", "Clear the search")
+    expect(rows).to_have_count(3)
     hands.choose("State", "Turned off")
     if way == "no scripts":
         hands.press("button", "Search")
