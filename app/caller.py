@@ -200,7 +200,8 @@ def caller_of_assistant(assistant_id: int, address: str | None) -> Caller:
     """A person, through an assistant they let in, with what both may do by now. Raises Forbidden"""
     assistant = db.session.get_one(Assistant, assistant_id)
     person = db.session.get_one(Person, assistant.person_id)
-    if assistant.revoked_at or not may_use(person, assistant.project_id):
+    is_member = assistant.project_id in memberships(person.id)
+    if assistant.revoked_at or not still_reaches(person, is_member=is_member):
         raise Forbidden("The assistant by which this was asked for is no longer connected.")
     client = db.session.get_one(OAuthClient, assistant.client_id)
     return through_assistant(
