@@ -114,6 +114,7 @@ WRONG: dict[str, list[str]] = {
     "rate_wrong_credentials": [*_NUMBERS, "1000001"],
     "rate_sign_ins": [*_NUMBERS, "1000001"],
     "rate_writes": [*_NUMBERS, "1000001"],
+    "rate_registrations": [*_NUMBERS, "1000001"],
 }  # fmt: skip
 
 

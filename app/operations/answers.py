@@ -34,7 +34,7 @@ class DomainFields(TypedDict):
         Annotated[int | None, _told("The project it is linked to, null for none; for admins.")]
     ]
     home_node: NotRequired[
-        Annotated[str | None, _told("The node that is its home, null for none; for admins.")]
+        Annotated[str, _told("The node that is its home, left out when it has none; for admins.")]
     ]
     email_enabled: Annotated[bool, _told("Whether e-mail is turned on.")]
     mailboxes: Annotated[int, _told("How many mailboxes it has, removed ones included.")]

@@ -89,7 +89,8 @@ def one(caller: Caller, name: str) -> Node:
 def node(caller: Caller, name: str) -> NodeRow:
     """One node with its keys and its last requests. Raises NotFound."""
     found = one(caller, name)
-    feed = db.session.scalars(select(Feed)).one()
+    offered = KeyOffer.node_id == found.id
+    feed, offer = db.session.execute(select(Feed, KeyOffer).outerjoin(KeyOffer, offered)).one()
     keys = db.session.scalars(
         select(SyncKey).where(SyncKey.node_id == found.id).order_by(SyncKey.id.desc())
     ).all()
@@ -105,12 +106,15 @@ def node(caller: Caller, name: str) -> NodeRow:
     count = len(homed)
     if count == DOMAINS_SHOWN:
         count = db.session.scalar(select(func.count()).select_from(Domain).where(is_home)) or 0
-    return NodeRow(found, _behind(found, feed), keys, requests, key_offer(found), homed, count)
+    return NodeRow(found, _behind(found, feed), keys, requests, _open(offer), homed, count)
 
 
 def key_offer(node: Node) -> KeyOffer | None:
     """The key that waits to be seen, while its link works."""
-    offer = db.session.get(KeyOffer, node.id)
+    return _open(db.session.get(KeyOffer, node.id))
+
+
+def _open(offer: KeyOffer | None) -> KeyOffer | None:
     return offer if offer and offer.expires_at > clock.now() else None
 
 

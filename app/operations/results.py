@@ -60,7 +60,8 @@ class OneDomain:
         }
         if self.tells_project:
             fields["project_id"] = self.domain.project_id
-            fields["home_node"] = self.home
+            if self.home is not None:
+                fields["home_node"] = self.home
         return fields
 
     def to_answer(self) -> DomainAnswer:

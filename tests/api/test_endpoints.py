@@ -26,7 +26,7 @@ ELEVEN = {
     "add-domain": (False, "admin", {"domain", "project_id"}),
     "remove-domain": (False, "admin", {"domain"}),
     "list-nodes": (True, "admin", set()),
-    "add-node": (False, "admin", {"name", "ip_address"}),
+    "add-node": (False, "admin", {"name", "ip_address", "key_as_link"}),
 }
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 USER = {

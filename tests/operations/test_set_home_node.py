@@ -31,7 +31,7 @@ def nodes(core: Cast) -> Cast:
 
 
 def place(cast: Cast, node: str, domain: str = "example.nl") -> str | None:
-    return set_home_node(cast.root, domain=domain, node=node).to_dict()["home_node"]
+    return set_home_node(cast.root, domain=domain, node=node).to_dict().get("home_node")
 
 
 def seen_by(node: int) -> tuple[list[str], list[str]]:
