@@ -53,11 +53,13 @@ class _Strict(BaseModel):
 
 
 class Counts(_Strict):
-    """How many rows of each kind a node holds."""
+    """How many rows of each kind a node holds; the last two where it is a backup for others."""
 
     domains: Amount
     users: Amount
     aliases: Amount
+    relays: Amount = 0
+    recipients: Amount = 0
 
 
 class Rejected(_Strict):
@@ -148,7 +150,8 @@ def _is_overtaken(node: Node, report: Report) -> bool:
 
 def _note_state(node: Node, report: Report, feed: Feed) -> None:
     node.reported_at = clock.now()
-    node.reported = report.model_dump(include={"epoch", "revision", "sha256", "counts"})
+    node.reported = report.model_dump(include={"epoch", "revision", "sha256"})
+    node.reported["counts"] = report.counts and report.counts.model_dump(exclude_unset=True)
     node.rejected = [one.model_dump() for one in report.rejected[:50]]
     for name in ("dovecot_version", "postfix_version", "os", "disk_free_mb", "error"):
         setattr(node, name, getattr(report, name))

@@ -31,6 +31,10 @@ pytestmark = [
 ]
 
 
+# Postfix tries again, and asks again where mail goes, in its own time.
+takes_long = pytest.mark.long
+
+
 @dataclass
 class Pair:
     """A panel and two nodes, mpi01 and mpi02, each reachable by the other."""
@@ -116,6 +120,7 @@ def test_a_backup_passes_mail_on_and_lets_nobody_in(pair: Pair) -> None:
     assert pair.second.holds_no_hash_of(domain)
 
 
+@takes_long
 def test_a_backup_keeps_mail_while_the_home_is_down(pair: Pair) -> None:
     email = pair.add(f"info@{pair.domain('queued')}")
     pair.postfix.close()
@@ -173,6 +178,7 @@ def test_no_moment_of_a_move_refuses_mail(pair: Pair) -> None:
     assert codes == {250}
 
 
+@takes_long
 def test_mail_waits_where_two_do_not_agree_yet(pair: Pair) -> None:
     """The first has heard that the second is the home, which still takes the first one for it."""
     domain = pair.domain("undecided")
@@ -189,6 +195,7 @@ def test_mail_waits_where_two_do_not_agree_yet(pair: Pair) -> None:
     assert "status=bounced" not in pair.first.log + pair.second.log
 
 
+@takes_long
 def test_mail_waits_for_a_home_that_does_not_know_the_address_yet(pair: Pair) -> None:
     domain = pair.domain("early")
     email = f"info@{domain}"
@@ -203,6 +210,7 @@ def test_mail_waits_for_a_home_that_does_not_know_the_address_yet(pair: Pair) ->
     assert "status=bounced" not in pair.second.log
 
 
+@takes_long
 def test_mail_waits_for_another_home_when_one_is_lost(pair: Pair) -> None:
     pair.panel.call("add-node", name="stolen")
     pair.panel.call("update-node", name="stolen", host="stolen.example.net")
