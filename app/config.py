@@ -62,8 +62,8 @@ class Settings:
     rate_sign_ins: int = 20
     # Changes accepted a minute from one token before it has to wait; 0 for no limit.
     rate_writes: int = 600
-    # Assistants that may register an hour from one address, and be looked up for one person; 0
-    # for no limit.
+    # Assistants that may register an hour from one address, and be looked up for one person, and
+    # tokens that each of them is given; 0 for no limit.
     rate_registrations: int = 60
 
     @classmethod

@@ -110,6 +110,16 @@ def take_document(person_id: int) -> None:
     )
 
 
+def take_tokens(assistant_id: int) -> None:
+    """Allow one assistant so many new tokens an hour; it needs one. Raises TooMany."""
+    _take(
+        f"tokens:{assistant_id}",
+        settings.rate_registrations,
+        "This assistant has asked for too many tokens in an hour; wait a while.",
+        period=_HOUR,
+    )
+
+
 def take_sign_in(email: str, address: str) -> None:
     """Allow an attempt to sign in. Raises TooMany.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
+    InsecureTransportError,
     InvalidClientError,
     InvalidRequestError,
     OAuth2Payload,
@@ -29,7 +31,7 @@ from werkzeug.datastructures import MultiDict
 from ..credentials import ACCESS, REFRESH, make
 from ..database import write_transaction
 from ..extensions import settings
-from ..throttle import count_wrong_credential
+from ..throttle import count_wrong_credential, take_tokens
 from . import clients, tokens
 from .clients import Client
 from .tokens import ACCESS_SECONDS, Code, Refresh
@@ -63,31 +65,37 @@ def answer_token_request(form: Form, address: str) -> Answer:
     if form.get("resource", resource()) not in (resource(), f"{resource()}/"):
         return _refusal(400, "invalid_target", f"resource has to be {resource()}.")
     brought = form.get("code" if form["grant_type"] == GRANTS[0] else "refresh_token", "")
-    if not tokens.is_known(brought):
+    whose = tokens.assistant_of(brought)
+    if whose is None:
         if brought:
             count_wrong_credential(address)
-        return _answered(authlib_server().create_token_response(form))
+        return _ask(authlib_server().create_token_response, form)
+    take_tokens(whose)
     with write_transaction():
-        return _answered(authlib_server().create_token_response(form))
+        return _ask(authlib_server().create_token_response, form)
 
 
 def answer_revocation(form: Form, address: str) -> Answer:
     """Disconnect the assistant whose token this is (RFC 7009); of no other is anything told."""
     brought = form.get("token", "")
-    if brought and not tokens.is_known(brought):
+    if brought and tokens.assistant_of(brought) is None:
         count_wrong_credential(address)
-        return _answered(authlib_server().create_endpoint_response("revocation", form))
+        return _ask(authlib_server().create_endpoint_response, "revocation", form)
     with write_transaction():
-        return _answered(authlib_server().create_endpoint_response("revocation", form))
+        return _ask(authlib_server().create_endpoint_response, "revocation", form)
 
 
 def _refusal(status: int, error: str, sentence: str) -> Answer:
     return Answer(status, {"error": error, "error_description": sentence}, [])
 
 
-def _answered(answer: Any) -> Answer:
-    made: Answer = answer
-    return made
+def _ask(authlib: Callable[..., Any], *request: Any) -> Answer:
+    """Authlib's answer; a panel that is reached by http from afar is refused before it looks."""
+    try:
+        answer: Answer = authlib(*request)
+    except InsecureTransportError as error:
+        return _refusal(400, "invalid_request", str(error.description))
+    return answer
 
 
 class _Payload(OAuth2Payload):  # type: ignore[misc]  # Authlib ships no types
@@ -193,7 +201,7 @@ class _Revocation(RevocationEndpoint):  # type: ignore[misc]
 
     def revoke_token(self, token: tokens.Held, _request: Any) -> None:
         """Disconnect."""
-        tokens.disconnect(token.assistant)
+        tokens.disconnect(token)
 
 
 class _Server(AuthorizationServer):  # type: ignore[misc]

@@ -69,10 +69,11 @@ class Refresh(Held):
         return written(self.row.scope)
 
 
-def is_known(text: str) -> bool:
-    """Whether this is, or was, a code or token of ours; asked before anything is locked."""
+def assistant_of(text: str) -> int | None:
+    """Whose code or token this is, or was, None for nobody's; asked before anything is locked."""
     query = _row(text)
-    return query is not None and db.session.scalar(query) is not None
+    row = None if query is None else db.session.scalar(query)
+    return None if row is None else int(row.assistant_id)
 
 
 def code(text: str, client_id: int) -> Code | None:
@@ -124,9 +125,22 @@ def keep(assistant: Assistant, token: dict[str, Any], scope: str) -> None:
         )
 
 
-def disconnect(assistant: Assistant) -> None:
-    """End a consent, and with it all that came of it."""
-    assistant.revoked_at = assistant.revoked_at or clock.now()
+def disconnect(found: Held, action: str = "disconnect-assistant") -> None:
+    """End a consent, and with it all that came of it; the audit log says so."""
+    if found.assistant.revoked_at:
+        return
+    found.assistant.revoked_at = clock.now()
+    revision = db.session.scalars(select(Feed.revision)).one()
+    db.session.add(
+        AuditEntry(
+            actor=f"person {found.person.email} through {found.client.name}"[:320],
+            project_id=found.assistant.project_id,
+            action=action,
+            object=found.client.client_id,
+            given="",
+            revision=revision,
+        )
+    )
 
 
 def _row(text: str) -> Any:
@@ -143,26 +157,9 @@ def _row(text: str) -> Any:
 
 def _is_usable(found: Held) -> bool:
     if found.row.used_at:
-        _end_for_reuse(found)
+        # Two have it, and one of them should not: nobody knows which (RFC 9700, section 2.2.2).
+        disconnect(found, "assistant-used-twice")
         return False
     is_over = found.row.expires_at <= clock.now() or found.assistant.revoked_at
     is_member = found.assistant.project_id in memberships(found.person.id)
     return not is_over and still_reaches(found.person, is_member=is_member)
-
-
-def _end_for_reuse(found: Held) -> None:
-    """Two have it, and one of them should not: nobody knows which (RFC 9700, section 2.2.2)."""
-    if found.assistant.revoked_at:
-        return
-    disconnect(found.assistant)
-    revision = db.session.scalars(select(Feed.revision)).one()
-    db.session.add(
-        AuditEntry(
-            actor=f"person {found.person.email} through {found.client.name}"[:320],
-            project_id=found.assistant.project_id,
-            action="assistant-used-twice",
-            object=found.client.client_id,
-            given="",
-            revision=revision,
-        )
-    )

@@ -12,7 +12,7 @@ from ..fields import Flag, Id, Password, PersonEmail, ProjectId, Text
 from ..models import Membership, Person, WebSession
 from ..passwords import NewPassword, matches
 from ..throttle import give_back_sign_in, take_sign_in
-from .assistants import disconnect_all
+from .assistants import disconnect_what_is_out_of_reach
 from .operation import operation
 from .panel import WELCOME_DAYS, NewPerson
 
@@ -124,10 +124,10 @@ def update_person(
     if is_disabled:
         person.welcome_digest = person.welcome_expires_at = None
         _end_sessions(person.id)
-        disconnect_all(person.id)
     if projects is not None:
         _set_projects(caller, person, set(projects))
     db.session.flush()
+    disconnect_what_is_out_of_reach(person)
     if is_disabled or is_admin is False:
         _refuse_without_admin(counted)
     return person
@@ -137,7 +137,6 @@ def _set_projects(caller: Caller, person: Person, projects: set[int]) -> None:
     before = memberships(person.id)
     gone = Membership.project_id.in_(before - projects)
     db.session.execute(db.delete(Membership).where(Membership.person_id == person.id, gone))
-    disconnect_all(person.id, projects=before - projects)
     for project_id in sorted(projects - before):
         caller.in_project(project_id, field="projects")
         db.session.add(Membership(person_id=person.id, project_id=project_id))

@@ -14,7 +14,16 @@ from ..credentials import CODE, digest, make
 from ..errors import Forbidden, NotFound
 from ..extensions import db
 from ..fields import Id, ProjectId, Visible
-from ..models import Assistant, Call, OAuthClient, OAuthCode, OAuthToken, Project
+from ..models import (
+    Assistant,
+    Call,
+    Membership,
+    OAuthClient,
+    OAuthCode,
+    OAuthToken,
+    Person,
+    Project,
+)
 from .operation import operation
 from .panel import Scope
 
@@ -100,13 +109,19 @@ def disconnect_assistant(caller: Caller, *, assistant_id: Id) -> OAuthClient:
     return client
 
 
-def disconnect_all(person_id: int, *, projects: set[int] | frozenset[int] | None = None) -> None:
-    """End what somebody let in, everywhere or into these projects, as part of another change."""
+def disconnect_what_is_out_of_reach(person: Person) -> None:
+    """End what somebody let in where they no longer get themselves, as part of that change.
+
+    It would be useless anyway for as long as they are out; and does not come back with them.
+    """
     query = db.update(Assistant).where(
-        Assistant.person_id == person_id, Assistant.revoked_at.is_(None)
+        Assistant.person_id == person.id, Assistant.revoked_at.is_(None)
     )
-    if projects is not None:
-        query = query.where(Assistant.project_id.in_(projects))
+    if not person.disabled_at:
+        if person.is_admin:
+            return
+        theirs = select(Membership.project_id).where(Membership.person_id == person.id)
+        query = query.where(Assistant.project_id.is_(None) | Assistant.project_id.not_in(theirs))
     db.session.execute(query.values(revoked_at=clock.now()))
 
 

@@ -10,7 +10,7 @@ from ..errors import OperationError
 from ..network import client_address
 from .access import access, find_visitor, safe_target, send_to_sign_in
 from .forms import SignInForm
-from .pages import go, me, render
+from .pages import go, me, of_opener, render
 
 bp = Blueprint("auth", __name__)
 
@@ -21,9 +21,10 @@ def sign_in() -> Response:
     """The sign-in page; somebody who is signed in already goes on."""
     target = safe_target(request.args.get("next"))
     if current_user.is_authenticated:
-        return _to(target)
+        return _on_the_way(target, _to(target))
     form = SignInForm(data={"next": target})
-    return render("auth/sign_in.html", form=form, expired="expired" in request.args)
+    page = render("auth/sign_in.html", form=form, expired="expired" in request.args)
+    return _on_the_way(target, page)
 
 
 @bp.post("/sign-in")
@@ -31,15 +32,17 @@ def sign_in() -> Response:
 def enter() -> Response:
     """Begin a session, and go where somebody wanted to be."""
     form = SignInForm()
+    target = safe_target(form.next.data)
     try:
         credential = sessions.sign_in(
             form.email.data or "", form.password.data or "", **from_where()
         )
     except OperationError as error:
         form.refuse(error)
-        return render("auth/sign_in.html", status=error.status, form=form)
+        page = render("auth/sign_in.html", status=error.status, form=form)
+        return _on_the_way(target, page)
     begin(credential)
-    return _to(safe_target(form.next.data))
+    return _on_the_way(target, _to(target))
 
 
 @bp.post("/sign-out")
@@ -67,6 +70,12 @@ def from_where() -> dict[str, str]:
         "address": client_address(request),
         "user_agent": request.headers.get("User-Agent", ""),
     }
+
+
+def _on_the_way(target: str, response: Response) -> Response:
+    """Whoever signs in to let an assistant in came in the window that it opened."""
+    is_for_assistant = target.partition("?")[0] == "/oauth/authorize"
+    return of_opener(response) if is_for_assistant else response
 
 
 def _to(target: str) -> Response:

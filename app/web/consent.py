@@ -22,7 +22,7 @@ from ..errors import OperationError
 from ..operations import OPERATIONS, browse
 from .access import access
 from .forms import ConsentForm
-from .pages import me, never_stored, render
+from .pages import me, never_stored, of_opener, render
 from .searches import number_of
 
 EVERYWHERE = "all"  # of an admin: every project, and what admins do
@@ -69,6 +69,12 @@ def decide() -> Response:
         form.refuse(error)
         return _page(asked, form, status=error.status)
     return _back(asked, asked.allowed(code))
+
+
+@bp.after_request
+def keep_opener(response: Response) -> Response:
+    """As `of_opener` says."""
+    return of_opener(response)
 
 
 def _page(asked: Asked, form: ConsentForm, status: int = 200) -> Response:

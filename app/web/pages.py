@@ -77,6 +77,16 @@ def go(endpoint: str, said: str | None = None, **values: Any) -> Response:
     return make_response(redirect(address, 303))
 
 
+def of_opener(response: Response) -> Response:
+    """A page on the way to an assistant and back, in the window that the assistant opened.
+
+    Otherwise the browser cuts the two apart, and the assistant never hears how it ended.
+    https://html.spec.whatwg.org/multipage/browsers.html#cross-origin-opener-policies
+    """
+    response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
+    return response
+
+
 def never_stored(response: Response) -> Response:
     """A page with a secret, if only a suggested one: no cache may keep it."""
     response.headers["Cache-Control"] = "no-store"

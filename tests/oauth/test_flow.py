@@ -37,8 +37,10 @@ def test_it_works(alice: Browser, program: Program) -> None:
 def test_who_is_not_signed_in_signs_in_first(visitor: Browser, program: Program) -> None:
     address = program.address(state="a b+c%26/é?=&")
     answer = visitor.get(address)
+    came_by = [answer]
     assert answer.location.startswith("/sign-in?next=/oauth/authorize")
     page = visitor.follow(answer)
+    came_by.append(page)
     target = re.search(r'name="next" value="([^"]+)"', page.text)
     assert target
     where = target[1].replace("&amp;", "&")
@@ -47,9 +49,14 @@ def test_who_is_not_signed_in_signs_in_first(visitor: Browser, program: Program)
     )
     page = visitor.follow(answer)
     assert page.status_code == 200, page.text
+    came_by += [answer, page]
     back = visitor.post(answer.location, reach="1", may="read", answer="refuse")
     assert back.location.startswith(CALLBACK)
     assert "state=a+b%2Bc%2526%2F%C3%A9%3F%3D%26" in back.location
+    # The window stays the assistant's all the way; elsewhere it is the panel's alone.
+    for one in (*came_by, back):
+        assert one.headers["Cross-Origin-Opener-Policy"] == "unsafe-none", one.request.path
+    assert visitor.get("/").headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
 def test_nothing_of_it_can_be_read_from_the_panel(

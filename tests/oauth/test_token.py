@@ -10,10 +10,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from app import create_app
+from app.config import Settings
 from app.credentials import ACCESS, CODE, REFRESH, make
 from app.extensions import db
 from tests.api.answers import state, unchanged
-from tests.oauth.program import CALLBACK, Program, assert_oauth_error
+from tests.applications import let_go
+from tests.oauth.conftest import signed_in
+from tests.oauth.program import CALLBACK, Program, assert_oauth_error, came_back
 from tests.web.conftest import Browser
 
 
@@ -201,13 +205,16 @@ class TestRevocation:
     """A program that is done says so."""
 
     @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
-    def test_it_works(self, alice: Browser, program: Program, kind: str) -> None:
+    def test_it_works(self, app: Flask, alice: Browser, program: Program, kind: str) -> None:
         program.connect(alice)
         form = {"token": program.granted[kind], "client_id": program.client_id}
         answer = program.client.post("/oauth/revoke", data={**form, "token_type_hint": kind})
         assert (answer.status_code, answer.get_json()) == (200, {})
         assert not program.is_connected
         assert_oauth_error(program.refresh(), "invalid_grant")
+        entry = str(state(app)["audit_entries"][-1])
+        assert "disconnect-assistant" in entry
+        assert "alice@people.example through Helper" in entry
 
     def test_of_what_is_nothing_it_tells_nothing(self, app: Flask, program: Program) -> None:
         with unchanged(app):
@@ -237,3 +244,27 @@ def test_of_two_who_bring_it_at_once_at_most_one_gets_something(
     assert sorted(statuses) == [200, 400]
     (row,) = state(app)["assistants"]
     assert row[-1], "it is revoked, since two had it"
+
+
+def test_only_so_many_an_hour(settings: Settings) -> None:
+    app = create_app(replace(settings, rate_registrations=3))
+    program = Program(app.test_client())
+    program.register()
+    program.connect(signed_in(app, "alice"))
+    assert [program.refresh().status_code for _ in range(3)] == [200, 200, 429]
+    assert program.is_connected
+    let_go(app)
+
+
+def test_over_http_from_afar_there_is_none(settings: Settings) -> None:
+    """Codes and tokens could be read on the way (RFC 6749, section 1.6)."""
+    app = create_app(replace(settings, public_url="http://panel.example.nl"))
+    program = Program(app.test_client())
+    program.register()
+    alice = signed_in(app, "alice")
+    back = came_back(alice.get(program.address(resource=None)))
+    assert back["error"] == "insecure_transport"
+    assert_oauth_error(program.exchange("x", resource=None), "invalid_request")
+    form = {"token": "x", "client_id": program.client_id}
+    assert_oauth_error(program.client.post("/oauth/revoke", data=form), "invalid_request")
+    let_go(app)

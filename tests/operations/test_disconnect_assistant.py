@@ -46,3 +46,16 @@ def test_it_ends_with_what_its_person_may(core: Cast) -> None:
     assert [bool(one.revoked_at) for one in assistants()] == [True, False, False, False]
     run(command_line(), email="bob@people.example", is_disabled=True)
     assert [bool(one.revoked_at) for one in assistants()] == [True, False, True, True]
+
+
+def test_it_ends_with_the_rights_of_an_admin(core: Cast) -> None:
+    """What was let in everywhere, or where one was only as an admin; not one's own project's."""
+    client, run = registered(), OPERATIONS["update-person"]
+    caller_named("root", is_admin=True)
+    other = caller_named("other", is_admin=True, projects=[1])
+    for project in ({}, {"project_id": 1}, {"project_id": 2}):
+        connect_assistant(other, **request(client, **project))
+    run(command_line(), email="other@people.example", projects=[1])
+    assert not any(one.revoked_at for one in assistants())
+    run(command_line(), email="other@people.example", is_admin=False)
+    assert [bool(one.revoked_at) for one in assistants()] == [True, False, True]
