@@ -68,6 +68,8 @@ def back_up(file: Path) -> None:
     """
     with _refusing_what_the_system_refuses():
         file = file.resolve()
+        if not file.parent.is_dir():
+            raise CannotBackUp(f"There is no folder {file.parent}.")
         _refuse_to_replace(file)
         with _new_file_beside(file) as new:
             _write(new)

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import Literal
 
 from sqlalchemy import text
 
 from . import export, schema
+from .config import Settings
 from .extensions import db, settings
 from .models import Feed, Mailbox
+
+Verdict = Literal["ok", "warn", "WRONG"]
 
 ENOUGH_DISK = 200 * 2**20  # bytes
 
 
-def run() -> Iterator[tuple[bool, str]]:
+def run() -> Iterator[tuple[Verdict, str]]:
     """Each check's verdict and a sentence on it. Needs an application context."""
     for check in (_schema, _soundness, _account, _export, _disk, _secret):
-        yield check()
+        is_fine, sentence = check()
+        yield "ok" if is_fine else "WRONG", sentence
+    if settings.public_url == Settings.public_url:
+        yield "warn", f"links begin with {settings.public_url}: MAILCOTE_PUBLIC_URL is not set"
+    else:
+        yield "ok", f"links begin with {settings.public_url}"
 
 
 def _schema() -> tuple[bool, str]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import update_wrapper
+from importlib.metadata import version
 from typing import Any
 
 import click
@@ -28,6 +29,8 @@ class NobodyReads(Exception):
     """There is no standard output for what is shown once; nothing was made."""
 
 
+VERSION = version("mailcote")
+
 _REFUSALS = (
     OperationError,
     WrongSetting,
@@ -39,7 +42,8 @@ _REFUSALS = (
 )
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, message="%(prog)s %(version)s")
 def commands() -> None:
     """Mailcote: mailboxes on your own domains, live on every mail node."""
 

@@ -57,7 +57,7 @@ def purge() -> None:
 def check() -> None:
     """Check the panel itself; exit code 1 when something is wrong."""
     verdicts = list(checks.run())
-    for is_fine, sentence in verdicts:
-        click.echo(f"{'ok    ' if is_fine else 'WRONG '} {sentence}")
-    if not all(is_fine for is_fine, _ in verdicts):
+    for verdict, sentence in verdicts:
+        click.echo(f"{verdict:6} {sentence}")
+    if "WRONG" in dict(verdicts):
         sys.exit(1)

@@ -248,7 +248,8 @@ def test_it_refuses_what_no_backup_can_be_written_to(
     os.mkfifo(tmp_path / "fifo")
     assert "not an ordinary file" in mailcote.refused("backup", str(tmp_path))
     assert "not an ordinary file" in mailcote.refused("backup", str(tmp_path / "fifo"))
-    assert "No such file" in mailcote.refused("backup", str(tmp_path / "absent" / "file"))
+    absent = tmp_path / "absent"
+    assert f"There is no folder {absent}." in mailcote.refused("backup", str(absent / "file"))
     assert "too long" in mailcote.refused("backup", str(tmp_path / ("x" * 256)))
     assert mailcote("backup").code == 2
 

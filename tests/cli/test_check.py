@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -42,14 +43,22 @@ def verdicts(mailcote: Mailcote) -> tuple[int, list[str]]:
     said = mailcote("check")
     assert said.err == ""
     lines = said.out.splitlines()
-    assert len(lines) == 6
-    assert all(line.startswith(("ok     ", "WRONG  ")) for line in lines)
+    assert len(lines) == 7
+    assert all(line.startswith(("ok     ", "warn   ", "WRONG  ")) for line in lines)
     return said.code, [line[7:] for line in lines if line.startswith("WRONG")]
 
 
 def test_all_is_well(mailcote: Mailcote, mailboxes: None) -> None:
     assert verdicts(mailcote) == (0, [])
     assert "nodes are told 2 of 2 active mailboxes" in mailcote("check").out
+
+
+def test_it_warns_of_links_that_lead_nowhere(mailcote: Mailcote) -> None:
+    warning = "warn   links begin with http://127.0.0.1:8000: MAILCOTE_PUBLIC_URL is not set"
+    assert mailcote.done("check").last_line == warning
+    address = "https://panel.example.nl"
+    elsewhere = Mailcote(replace(mailcote.settings, public_url=address))
+    assert elsewhere.done("check").last_line == f"ok     links begin with {address}"
 
 
 def test_it_finds_a_reference_to_nothing(mailcote: Mailcote, mailboxes: None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -55,6 +56,15 @@ def test_these_are_the_commands() -> None:
 def test_it_explains_itself(new_mailcote: Mailcote, path: tuple[str, ...]) -> None:
     assert new_mailcote.done(*path, "--help").out.startswith(f"Usage: mailcote {' '.join(path)} ")
     assert not new_mailcote.settings.instance.exists()
+
+
+def test_it_says_which_version_it_is(new_mailcote: Mailcote) -> None:
+    assert re.fullmatch(r"mailcote \d+\.\d+\.\d+\n", new_mailcote.done("--version").out)
+
+
+@pytest.mark.parametrize("path", [(), ("backup",), ("token", "add")])
+def test_it_explains_itself_in_short_too(new_mailcote: Mailcote, path: tuple[str, ...]) -> None:
+    assert new_mailcote.done(*path, "-h").out == new_mailcote.done(*path, "--help").out
 
 
 def test_it_does_not_know_other_commands(new_mailcote: Mailcote) -> None:

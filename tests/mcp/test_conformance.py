@@ -24,7 +24,6 @@ MISSING = list(lacking())
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.long,
     pytest.mark.skipif(bool(MISSING), reason=f"NOT TESTED. {MISSING}"),
 ]
 
