@@ -226,10 +226,11 @@ def remove_node(caller: Caller, *, name: NodeName) -> GoneNode:  # noqa: ARG001
 
 def _node(name: str) -> Node:
     """A node, its row locked: two who rotate its key at once do it one after the other. The domains
-    whose home it is are locked before it, as everybody does."""
+    whose home it is are locked before it, as everybody does; and others may refer to it meanwhile,
+    or a domain that moves away from it would wait for who waits for the domain."""
     homed_at(db.select(Node.id).where(Node.name == name).scalar_subquery())
     node: Node | None = db.session.scalar(
-        db.select(Node).where(Node.name == name).with_for_update()
+        db.select(Node).where(Node.name == name).with_for_update(key_share=True)
     )
     if node is None:
         raise NotFound("NODE_NOT_FOUND", f"There is no node {name}.", field="name")

@@ -81,7 +81,7 @@ def refuse_while_home(node: Node, *, field: str) -> None:
 def _fit_home(name: str) -> Node:
     """A node that can be a home; its row is locked, so that it is not removed meanwhile."""
     home: Node | None = db.session.scalar(
-        db.select(Node).where(Node.name == name).with_for_update()
+        db.select(Node).where(Node.name == name).with_for_update(key_share=True)
     )
     if home is None:
         raise NotFound("NODE_NOT_FOUND", f"There is no node {name}.", field="node")

@@ -161,9 +161,13 @@ def _nodes(panel: Panel) -> None:
             node = db.session.scalars(db.select(Node).where(Node.name == name)).one()
             node.last_sync_at = clock.from_now(seconds=-silent)
             node.applied_epoch, node.applied_revision = feed.epoch, feed.revision - silent % 7
-            node.agent_version = "0.1.0"
+            node.agent_version = "0.3.0"
             db.session.commit()
     panel.run("rotate-node-key", name="mpi02", overlap_hours=24)
+    for name in ("mpi01", "mpi02"):
+        panel.run("update-node", name=name, host=f"{name}.example.net")
+    panel.run("assign-domain", domain="homed.example", project_id=1)
+    panel.run("set-home-node", domain="homed.example", node="mpi02")
     panel.run("pause-node", name="mpi04")
     panel.run("rotate-node-key", name="mpi03", overlap_hours=24, key_as_link=True)
 

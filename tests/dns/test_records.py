@@ -57,3 +57,20 @@ def test_a_priority_of_nought_is_one() -> None:
 def test_names_are_relative_and_can_be_full() -> None:
     names = [one.full_name("example.nl") for one in expected_records("example.nl", OWN, [])]
     assert names == ["example.nl", "example.nl", "_dmarc.example.nl"]
+
+
+def test_a_home_comes_first_and_the_others_are_its_backups() -> None:
+    nodes = [
+        Node(name="a", host="mx1.mail.example", mx_priority=5),
+        Node(name="b", host="mx2.mail.example"),
+        Node(name="c", host="mx3.mail.example", mx_priority=50),
+    ]
+    records = expected_records("example.nl", "mx2.mail.example", nodes, "mx2.mail.example")
+    assert of("MX", records) == [
+        ("@", "mx2.mail.example.", 10),
+        ("@", "mx1.mail.example.", 20),
+        ("@", "mx3.mail.example.", 50),
+    ]
+    assert of("CNAME", records) == [("mail", "mx2.mail.example.", None)]
+    lost = expected_records("example.nl", "mx4.mail.example", nodes, "mx4.mail.example")
+    assert of("MX", lost)[0] == ("@", "mx1.mail.example.", 5)

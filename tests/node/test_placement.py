@@ -155,6 +155,7 @@ def test_a_home_that_moves_keeps_what_it_has(pair: Pair) -> None:
     assert len(pair.second.messages(email)) == 3
 
 
+@takes_long
 def test_no_moment_of_a_move_refuses_mail(pair: Pair) -> None:
     domain = pair.domain("moving")
     email = pair.add(f"info@{domain}")

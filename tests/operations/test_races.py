@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from app.database import write_transaction
 from app.errors import OperationError
 from app.export import Export, build
 from app.extensions import db
-from app.models import AuditEntry, Domain, Mailbox
+from app.models import AuditEntry, Domain, Mailbox, PastHome
 from app.models.feed import raise_revision
 from app.operations.domains import add_domain, assign_domain, disable_email, enable_email
 from app.operations.mailboxes import (
@@ -31,8 +32,10 @@ from app.operations.mailboxes import (
     update_password,
     update_user,
 )
+from app.operations.nodes import add_node, lose_node, remove_node, update_node
 from app.operations.panel import confirm_shrink, purge
-from tests.conftest import PASSWORD
+from app.operations.placement import set_home_node
+from tests.conftest import PASSWORD, Cast
 from tests.operations import ledger
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -360,3 +363,60 @@ def test_processes_lose_nothing_either(app: Flask) -> None:
     assert ledger.revision() == before + PROCESSES * MAILBOXES * 2
     assert ledger.feed().users == len(_mailboxes()) == PROCESSES * MAILBOXES
     assert Counter(_mailboxes().values()) == dict.fromkeys(range(1, MAILBOXES + 1), PROCESSES)
+
+
+# ── Homes ────────────────────────────────────────────────────────────────────────────────────
+
+ROOT_CALLER = command_line()
+
+
+@pytest.fixture
+def homes(core: Cast) -> None:
+    """mpi01 and mpi02, either of which can be a home."""
+    add_node(ROOT_CALLER, name="mpi02")
+    for name in ("mpi01", "mpi02"):
+        update_node(ROOT_CALLER, name=name, host=f"{name}.example.net")
+
+
+@pytest.mark.usefixtures("homes")
+def test_a_node_becomes_a_home_or_is_removed(race: Race) -> None:
+    for number in range(5):
+        name = f"new{number}"
+        add_node(ROOT_CALLER, name=name)
+        update_node(ROOT_CALLER, name=name, host=f"{name}.example.net")
+        outcomes = race.outcomes_of(
+            partial(set_home_node, ROOT_CALLER, domain="example.nl", node=name),
+            partial(remove_node, ROOT_CALLER, name=name),
+        )
+        assert outcomes in ([DONE, "NODE_IS_HOME"], ["NODE_NOT_FOUND", DONE])
+        assert (ledger.domain("example.nl").home_node_id is not None) == (outcomes[0] == DONE)
+        set_home_node(ROOT_CALLER, domain="example.nl", node="")
+
+
+@pytest.mark.usefixtures("homes")
+def test_moves_and_changes_of_homes_wait_for_each_other(race: Race) -> None:
+    for number in range(4):
+        outcomes = race.outcomes_of(
+            partial(set_home_node, ROOT_CALLER, domain="example.nl", node="mpi01"),
+            partial(set_home_node, ROOT_CALLER, domain="example.nl", node="mpi02"),
+            partial(set_home_node, ROOT_CALLER, domain="charlie.nl", node="mpi01"),
+            partial(update_node, ROOT_CALLER, name="mpi01", host=f"a{number}.example.net"),
+            partial(update_node, ROOT_CALLER, name="mpi02", host=f"b{number}.example.net"),
+            partial(add_user, ALICE, email=f"user{number}@example.nl", password=PASSWORD),
+        )
+        assert outcomes == [DONE] * 6
+    past = db.session.execute(
+        db.select(PastHome.since, PastHome.until)
+        .where(PastHome.domain_id == ledger.domain("example.nl").id)
+        .order_by(PastHome.id)
+    ).all()
+    assert [since for since, _ in past[1:]] == [until for _, until in past[:-1]]
+    seen = [build(node).places for node in (1, 2)]
+    assert {*seen[0].own, *seen[0].relayed} == {*seen[1].own, *seen[1].relayed}
+    outcomes = race.outcomes_of(
+        partial(lose_node, ROOT_CALLER, name="mpi01"),
+        partial(set_home_node, ROOT_CALLER, domain="example.nl", node="mpi02"),
+        partial(set_home_node, ROOT_CALLER, domain="charlie.nl", node="mpi02"),
+    )
+    assert outcomes == [DONE] * 3
+    assert build(2).places.relayed == {}
