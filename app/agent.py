@@ -1751,7 +1751,9 @@ class Store:
             try:
                 with self.locked(), self.opened() as connection:
                     self.is_damaged = thorough and not is_sound(connection)
-                    held = None if self.is_damaged else held_in(connection)
+                    if not self.is_damaged:
+                        take_over(connection)
+                        held = held_in(connection)
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
@@ -2127,10 +2129,21 @@ def held_in(connection: sqlite3.Connection) -> Held | None:
         return None
 
 
+def take_over(connection: sqlite3.Connection) -> None:
+    """Give a database that an older agent made the tables it did not know."""
+    if has_tables(connection) and is_older_than_relays(connection):
+        with transaction(connection):
+            for statement in SCHEMA:
+                connection.execute(statement.replace(" node.", " main."))
+
+
+def is_older_than_relays(connection: sqlite3.Connection) -> bool:
+    return not count(connection, "SELECT count(*) FROM pragma_table_info('recipients')")
+
+
 def counts_in(connection: sqlite3.Connection) -> dict[str, int]:
-    """Of a database that an older agent made, too: the next answer gives it the other tables."""
-    is_older = not count(connection, "SELECT count(*) FROM pragma_table_info('recipients')")
-    there = ARRAYS if is_older else ALL_ARRAYS
+    """Also of a database that only an older agent has written to yet."""
+    there = ARRAYS if is_older_than_relays(connection) else ALL_ARRAYS
     return {name: count(connection, COUNTS[name]) if name in there else 0 for name in ALL_ARRAYS}
 
 
