@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientMixin
@@ -95,7 +94,7 @@ def resolve(client_id: str, person_id: int) -> OAuthClient | None:
     take_document(person_id)
     db.session.rollback()  # nothing is held of the database while somebody else is waited for
     description, seconds = described(client_id)
-    return _kept(lambda: _noted(client_id, description, seconds))
+    return keep_document(client_id, description, seconds)
 
 
 def register(values: dict[str, Any], address: str) -> OAuthClient:
@@ -119,6 +118,17 @@ def register(values: dict[str, Any], address: str) -> OAuthClient:
     return row
 
 
+def keep_document(client_id: str, description: Description, seconds: int) -> OAuthClient:
+    """Keep what a document says for so long.
+
+    Two who ask at once both want to add it: the second then finds that it is there.
+    """
+    try:
+        return _noted(client_id, description, seconds)
+    except IntegrityError:
+        return _noted(client_id, description, seconds)
+
+
 def _noted(client_id: str, description: Description, seconds: int) -> OAuthClient:
     with write_transaction() as session:
         row = find(client_id) or OAuthClient(client_id=client_id)
@@ -126,14 +136,6 @@ def _noted(client_id: str, description: Description, seconds: int) -> OAuthClien
         row.fresh_until = clock.from_now(seconds=seconds)
         session.add(row)
     return row
-
-
-def _kept(note: Callable[[], OAuthClient]) -> OAuthClient:
-    """Two who ask at once both want to add it: the second then finds that it is there."""
-    try:
-        return note()
-    except IntegrityError:
-        return note()
 
 
 def _describe(row: OAuthClient, description: Description) -> None:
