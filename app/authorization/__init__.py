@@ -10,11 +10,11 @@ What the protocol says is Authlib's; what the panel keeps, and as which caller, 
 from .access import ACCESS_SCOPES, caller_with_access_token, is_access_token
 from .clients import is_document, register
 from .description import UnusableClient
-from .redirects import answer_at, origin_of, whereabouts
+from .redirects import origin_of, whereabouts
 from .requests import Asked, CannotAsk, read_request
 from .server import Answer, answer_revocation, answer_token_request
 from .upkeep import forget_what_is_over
-from .urls import authorization_server, issuer, protected_resource, resource, resource_metadata
+from .urls import authorization_server, protected_resource, resource, resource_metadata
 
 __all__ = [
     "ACCESS_SCOPES",
@@ -22,7 +22,6 @@ __all__ = [
     "Asked",
     "CannotAsk",
     "UnusableClient",
-    "answer_at",
     "answer_revocation",
     "answer_token_request",
     "authorization_server",
@@ -30,7 +29,6 @@ __all__ = [
     "forget_what_is_over",
     "is_access_token",
     "is_document",
-    "issuer",
     "origin_of",
     "protected_resource",
     "read_request",

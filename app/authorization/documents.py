@@ -1,6 +1,6 @@
 """Fetching the document at the address that is a client's id, without being sent elsewhere.
 
-https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document, sections 4 to 6.
+https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document
 The address is a stranger's choice, and this machine may reach what strangers may not. So it is
 resolved once, every address that the name has must be a public one, and exactly that is connected
 to, whatever the name means a moment later; by https, to its own port; a redirect is not followed,

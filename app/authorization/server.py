@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
     InsecureTransportError,
@@ -65,10 +64,8 @@ def answer_token_request(form: Form, address: str) -> Answer:
     if form.get("resource", resource()) not in (resource(), f"{resource()}/"):
         return _refusal(400, "invalid_target", f"resource has to be {resource()}.")
     brought = form.get("code" if form["grant_type"] == GRANTS[0] else "refresh_token", "")
-    whose = tokens.assistant_of(brought)
+    whose = _assistant_of(brought, address)
     if whose is None:
-        if brought:
-            count_wrong_credential(address)
         return _ask(authlib_server().create_token_response, form)
     take_tokens(whose)
     with write_transaction():
@@ -77,12 +74,18 @@ def answer_token_request(form: Form, address: str) -> Answer:
 
 def answer_revocation(form: Form, address: str) -> Answer:
     """Disconnect the assistant whose token this is (RFC 7009); of no other is anything told."""
-    brought = form.get("token", "")
-    if brought and tokens.assistant_of(brought) is None:
-        count_wrong_credential(address)
+    if _assistant_of(form.get("token", ""), address) is None:
         return _ask(authlib_server().create_endpoint_response, "revocation", form)
     with write_transaction():
         return _ask(authlib_server().create_endpoint_response, "revocation", form)
+
+
+def _assistant_of(brought: str, address: str) -> int | None:
+    """Whose this is; nobody's is counted, and no stranger holds up those who write."""
+    whose = tokens.assistant_of(brought)
+    if brought and whose is None:
+        count_wrong_credential(address)
+    return whose
 
 
 def _refusal(status: int, error: str, sentence: str) -> Answer:
@@ -229,10 +232,6 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
 
     def send_signal(self, *_arguments: Any, **_values: Any) -> None:
         """Nobody listens."""
-
-    def handle_error_response(self, request: Any, error: OAuth2Error) -> Answer:
-        answer: Answer = super().handle_error_response(request, error)
-        return answer
 
 
 @cache

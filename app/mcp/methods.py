@@ -54,7 +54,7 @@ def lacks_scope(caller: Caller, message: Message) -> bool:
     """Whether an assistant called a tool that its person did not allow it.
 
     That is the tool's result as well; but its client can ask for more when HTTP says so, too
-    (https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization, section 9).
+    (https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization).
     """
     if caller.assistant_id is None or caller.may_write or message.method != "tools/call":
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from threading import Barrier
 
@@ -10,7 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from app import create_app
+from app import create_app, database
 from app.config import Settings
 from app.credentials import ACCESS, CODE, REFRESH, make
 from app.extensions import db
@@ -215,6 +217,21 @@ class TestRevocation:
         entry = str(state(app)["audit_entries"][-1])
         assert "disconnect-assistant" in entry
         assert "alice@people.example through Helper" in entry
+
+    def test_strangers_hold_up_nobody(
+        self, program: Program, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is nobody's is refused without a turn at writing."""
+        monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+        panel = settings.instance / "panel.db"
+        with closing(sqlite3.connect(panel, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert program.client.post("/oauth/revoke").status_code == 401
+            assert_oauth_error(program.exchange(make(CODE)), "invalid_grant")
+            assert_oauth_error(program.token(grant_type="x"), "unsupported_grant_type")
+            answer = program.register()
+            assert_oauth_error(answer, "temporarily_unavailable", 503)
+            assert int(answer.headers["Retry-After"]) > 0
 
     def test_of_what_is_nothing_it_tells_nothing(self, app: Flask, program: Program) -> None:
         with unchanged(app):
