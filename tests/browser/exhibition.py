@@ -15,6 +15,7 @@ from app.models import (
     Call,
     Feed,
     HeldCall,
+    Mailbox,
     Node,
     OAuthClient,
     OAuthToken,
@@ -59,6 +60,7 @@ class Exhibition:
         self._people(panel)
         _assistants(panel)
         _nodes(panel)
+        _reports(panel)
         _asked(panel)
 
     def _bakery(self, panel: Panel) -> None:
@@ -190,3 +192,43 @@ def _asked(panel: Panel) -> None:
             call.problem = "There is no such mailbox." if state == "failed" else None
         db.session.get_one(HeldCall, 2).expires_at = clock.now()
         db.session.commit()
+
+
+def _reports(panel: Panel) -> None:
+    """What a node tells of itself and of mailboxes, all that can be wrong; one that is lost."""
+    report: dict[str, object] = {
+        "reported_at": clock.now(),
+        "reported": {"epoch": None, "revision": None, "sha256": None, "counts": {"users": 1234}},
+        "dovecot_version": "2.3.19.1 (9b53102964)",
+        "postfix_version": "3.7.11",
+        "os": "Debian GNU/Linux 12",
+        "disk_free_mb": 200,
+        "has_drifted": True,
+        "error": f"the mail disk is read-only {CANARY}",
+        "rejected": [{"email": f"{CANARY}@example.nl", "why": "no hash"}] * 12,
+    }
+    for name in ("lost", "mpi05"):
+        key = panel.run("add-node", name=name).sync_key
+        _tell_of_mailboxes(panel, {"Authorization": f"Bearer {key}"})
+    panel.run("lose-node", name="lost")
+    with panel.app.app_context():
+        db.session.execute(db.update(Node).where(Node.name == "mpi03").values(report))
+        db.session.commit()
+
+
+def _tell_of_mailboxes(panel: Panel, authorization: dict[str, str]) -> None:
+    """As a node does that has fetched them: one half full, one nearly, one over its limit."""
+    node = panel.app.test_client()
+    node.get("/sync/v1/export", headers=authorization)
+    with panel.app.app_context():
+        live = db.select(Mailbox).where(Mailbox.purge_at.is_(None)).order_by(Mailbox.email)
+        mailboxes = list(db.session.scalars(live.limit(3)))
+    shares = zip(mailboxes, (50, 90, 130), strict=True)
+    usage = [
+        {"id": mailbox.id, "bytes": mailbox.quota_mb * 2**20 * share // 100, "messages": 1234}
+        for mailbox, share in shares
+    ]
+    report = {"epoch": None, "revision": None, "usage": usage}
+    report["last_login"] = [{"id": mailboxes[0].id, "at": clock.now()}]
+    answer = node.post("/sync/v1/report", json=report, headers=authorization)
+    assert answer.status_code == 204, answer.text

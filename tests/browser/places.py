@@ -88,6 +88,7 @@ def ask_and_send(link: str, button: str, **fields: str) -> Act:
     return act
 
 
+LOST = "It was lost: revoke its keys"
 INFO = f"/mailboxes/info@{BAKERY}"
 DOMAIN = "/admin/domains"
 
@@ -157,6 +158,9 @@ PAGES = (
     Place(f"{DOMAIN}/{BAKERY}/home?node=", "admin", state="no home"),
     Place(f"{DOMAIN}/homed.example", "admin", state="with a home"),
     Place(f"{DOMAIN}/homed.example/home?node=mpi01", "admin", state="moved"),
+    Place("/admin/nodes/mpi01/lose", "admin"),
+    Place("/admin/nodes/lost", "admin"),
+    Place("/admin/nodes/lost/exposed", "admin"),
     Place(DOMAIN, "admin"),
     Place(f"{DOMAIN}?q=nobody-is-called-so", "admin"),
     Place(f"{DOMAIN}?state=unlinked", "admin"),
@@ -231,6 +235,12 @@ AFTERWARDS = (
     ),
     Place("/admin/nodes/demo", "admin", make("Make a new key"), state="done"),
     Place("/admin/nodes/demo/remove", "admin", send("Remove node", typed="x"), state="refused"),
+    Place(
+        "/admin/nodes/mpi01/lose",
+        "admin",
+        send(LOST, typed="x"),
+        state="refused",
+    ),
     Place(f"{DOMAIN}/new", "admin", send("Add domain", domain="x"), state="refused"),
     Place(f"{DOMAIN}/{BAKERY}", "admin", move("Nothing yet"), state="refused"),
     Place(
