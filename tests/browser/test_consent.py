@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.browser.conftest import Desk
+from tests.browser.desk import Desk
 from tests.browser.exhibition import ASKS, CALLBACK, Exhibition
 from tests.browser.panel import Panel
 
