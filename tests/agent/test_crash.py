@@ -72,7 +72,7 @@ def test_it_survives_being_killed_at_any_instant(
     assert set(node.map("domains")) == {"example.nl", f"d{last}.example"}
     assert list(node.map("aliases")) == [f"alias{last}@example.nl"]
     assert sorted(path.name for path in node.maps.iterdir()) == [
-        f"{name}.cdb" for name in ("aliases", "domains", "mailboxes", "senders")
+        f"{name}.cdb" for name in ("aliases", "domains", "mailboxes", "relays", "senders")
     ]
     assert panel.reports[-1]["purged"] == [order(last), order(last - 1)]
     assert not (mail / order(last)).exists()
