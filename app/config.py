@@ -51,6 +51,8 @@ class Settings:
     grace_days: int = 30
     # The host name that mail clients use, and MX where nodes have no name of their own.
     mail_host: str = ""
+    # Where the demo's own mail node listens on this machine, without encryption; 0 on real panels.
+    demo_imap_port: int = 0
     # Where notices are sent from: smtp://USER:PASSWORD@HOST:PORT, and the sender's address.
     smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
@@ -226,6 +228,7 @@ _READERS: dict[str, Reader] = {
     "person_bcrypt_cost": _whole(4, 14),
     "grace_days": _whole(0, 3650),
     "mail_host": _host_name,
+    "demo_imap_port": _whole(0, 65535),
     "smtp_url": _smtp_url,
     "mail_from": _sender,
     "alert_webhook": _webhook,

@@ -28,6 +28,7 @@ DEFAULTS: dict[str, object] = {
     "person_bcrypt_cost": 12,
     "grace_days": 30,
     "mail_host": "",
+    "demo_imap_port": 0,
     "smtp_url": "",
     "mail_from": "",
     "alert_webhook": "",
@@ -62,6 +63,7 @@ RIGHT: dict[str, list[tuple[str, object]]] = {
     "person_bcrypt_cost": [("4", 4), ("14", 14)],
     "grace_days": [("0", 0), ("3650", 3650)],
     "mail_host": [("mail.example.nl", "mail.example.nl"), ("Mail", "mail")],
+    "demo_imap_port": [("0", 0), ("65535", 65535)],
     "smtp_url": [
         ("smtp://mail.example.nl", "smtp://mail.example.nl"),
         ("smtps://u:p@mail.example.nl:465", "smtps://u:p@mail.example.nl:465"),
@@ -105,6 +107,7 @@ WRONG: dict[str, list[str]] = {
     "person_bcrypt_cost": [*_NUMBERS, "3", "15"],
     "grace_days": [*_NUMBERS, "3651"],
     "mail_host": ["a b", "-a", "a.", "a_b", "http://x", "a:25", "é.nl", "x" * 254, "a\n", "user@x"],
+    "demo_imap_port": [*_NUMBERS, "65536"],
     "smtp_url": ["x", "smtp:", "smtp://", "http://h", "smtp://h:x", "smtp://[::1", "smtp://h:70000",
                  "smtp://a b", "smtp://h\n"],
     "mail_from": ["x", "@", "a@", "@b", "a b@c", "a@b\n", " a@b"],

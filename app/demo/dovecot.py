@@ -81,7 +81,7 @@ class PrivateDovecot:
             )
         if missing := missing_packages():
             raise DovecotError(f"Dovecot is missing here: sudo apt install {' '.join(missing)}")
-        free = _free_ports(3)
+        free = free_ports(3)
         self.imap_port = imap_port or free[0]
         self.lmtp_port = lmtp_port or free[1]
         self.pop3_port = pop3_port or free[2]
@@ -234,7 +234,7 @@ def _owner() -> dict[str, str]:
     }
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports nobody listens on, all different because all are held until the last is known."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from .dovecot import DovecotError, PrivateDovecot, missing_packages
+from .dovecot import DovecotError, PrivateDovecot, free_ports, missing_packages
 from .example import ADMIN, BAKERY, CUSTOMER, Secrets
 
 START_SECONDS = 60
@@ -51,21 +51,26 @@ def run(
 ) -> None:
     """Run until TERM or INT, or until the panel ends. Raises CannotRun."""
     stop = _Stop()
+    [imap_port] = [0] if missing_packages() else free_ports(1)  # the pages show it
+    environment = {**environment, "MAILCOTE_DEMO_IMAP_PORT": str(imap_port)}
     with ExitStack() as everything:
         panel = everything.enter_context(_process(server, environment))
         stop.wait_until(lambda: _answers(port) or panel.poll() is not None, START_SECONDS)
         if not stop.is_asked:
             _introduce(panel, secrets, port, say)
-            _add_node(everything, stop, secrets, port, say)
+            _add_node(everything, stop, secrets, (port, imap_port), say)
             say("\nStop it with Ctrl-C.")
         stop.wait_until(lambda: panel.poll() is not None)
         if not stop.is_asked:
             raise CannotRun("The panel has ended by itself.")
 
 
-def _add_node(everything: ExitStack, stop: _Stop, secrets: Secrets, port: int, say: Say) -> None:
+def _add_node(
+    everything: ExitStack, stop: _Stop, secrets: Secrets, ports: tuple[int, int], say: Say
+) -> None:
+    """Its ports are the panel's, which it asks, and the one that mail programs ask."""
     try:
-        node = everything.enter_context(_node(stop, secrets, port))
+        node = everything.enter_context(_node(stop, secrets, *ports))
     except DovecotError as error:
         say(f"\nNo mail node is running: {error}")
     else:
@@ -73,7 +78,7 @@ def _add_node(everything: ExitStack, stop: _Stop, secrets: Secrets, port: int, s
 
 
 @contextmanager
-def _node(stop: _Stop, secrets: Secrets, port: int) -> Iterator[PrivateDovecot]:
+def _node(stop: _Stop, secrets: Secrets, port: int, imap_port: int) -> Iterator[PrivateDovecot]:
     """A node in a folder of its own, gone at the end: Dovecot, and the agent that feeds it."""
     if missing := missing_packages():
         raise DovecotError(f"to see one, apt-get install {' '.join(missing)}")
@@ -82,7 +87,7 @@ def _node(stop: _Stop, secrets: Secrets, port: int) -> Iterator[PrivateDovecot]:
         key = Path(folder, "sync.key")
         key.touch(mode=0o600)
         key.write_text(secrets.sync_key)
-        with PrivateDovecot.temporary(state / "users.db") as dovecot:
+        with PrivateDovecot.temporary(state / "users.db", imap_port=imap_port) as dovecot:
             agent = [
                 *(sys.executable, str(_AGENT), "run", "--panel", f"http://127.0.0.1:{port}"),
                 *("--key-file", str(key), "--state", str(state)),

@@ -84,6 +84,7 @@ def add() -> Response:
         password=form.password.data,
         sync=browse.sync(my_project(), made.mailbox),
         mail_host=_mail_host(made.mailbox),
+        demo_imap_port=settings.demo_imap_port,
     )
     return never_stored(page)
 
@@ -132,6 +133,7 @@ def edit_password(email: str) -> Response:
         password=form.password.data,
         sync=browse.sync(my_project(), made.mailbox),
         mail_host=_mail_host(made.mailbox),
+        demo_imap_port=settings.demo_imap_port,
         is_renewed=True,
     )
     return never_stored(page)
@@ -262,6 +264,7 @@ def _page(
         settings_form=settings_form or _settings_of(mailbox),
         password_form=password_form or PasswordForm(formdata=None, data={"password": generate()}),
         mail_host=_mail_host(mailbox),
+        demo_imap_port=settings.demo_imap_port,
         has_error=status != 200,
         quotas=QUOTAS,
     )

@@ -224,6 +224,7 @@ def is_curl_able(protocol: str) -> bool:
 def shows_that_the_mailbox_opens(demo: Demo) -> None:
     host, _, port = demo.named("IMAP").partition(":")
     user, password = re.split(" +password +", demo.named("mailbox"))
+    assert processes_with(f"MAILCOTE_DEMO_IMAP_PORT={port}")  # so that the pages show it
     with imaplib.IMAP4(host, int(port)) as mail:
         assert mail.login(user, password)[0] == "OK"
         assert mail.select("INBOX")[0] == "OK"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from flask import Flask
 
 from app import clock
+from app.config import Settings
 from app.extensions import db
 from app.models import Feed, Mailbox, Node, SyncKey
+from tests.applications import Applications
 from tests.conftest import PASSWORD
 from tests.web.conftest import MAX_QUERIES, Browser
 
@@ -271,3 +274,16 @@ def test_no_page_takes_more_than_a_few_queries(alice: Browser) -> None:
     for path in ("/mailboxes", "/mailboxes/new", "/mailboxes/user1@example.nl"):
         alice.get(path)
         assert len(alice.queries) <= MAX_QUERIES, "\n".join(alice.queries)
+
+
+def test_the_demo_tells_where_its_own_node_listens(
+    settings: Settings, applications: Applications
+) -> None:
+    with applications.lent(replace(settings, demo_imap_port=10143)) as app:
+        visitor = Browser(app, app.test_client())
+        visitor.sign_in("alice@people.example")
+        add(visitor)
+        page = visitor.get("/mailboxes/info@example.nl").text
+    assert "<strong>127.0.0.1</strong>" in page
+    assert "IMAP, port 10143, no encryption" in page
+    assert "SSL/TLS" not in page
