@@ -8,7 +8,6 @@ from flask import Blueprint, Response, abort, flash, request
 
 from ..addresses import parse_address
 from ..errors import Forbidden, Invalid, NoLongerYours, NotFound, OperationError
-from ..extensions import settings
 from ..models import Mailbox
 from ..operations import OPERATIONS, browse, mailbox_search
 from ..operations.mailbox_search import MailboxSearch, MailboxState, Sort
@@ -16,7 +15,7 @@ from ..passwords import generate
 from .access import access
 from .forms import ConfirmForm, MailboxForm, MailboxSettingsForm, PasswordForm
 from .mailbox_links import link_page
-from .pages import go, my_project, never_stored, render
+from .pages import go, my_project, never_stored, render, set_up_values
 from .searches import address_of, number_of, one_of, text_of, whole
 
 bp = Blueprint("mailboxes", __name__, url_prefix="/mailboxes")
@@ -83,8 +82,7 @@ def add() -> Response:
         mailbox=made.mailbox,
         password=form.password.data,
         sync=browse.sync(my_project(), made.mailbox),
-        mail_host=_mail_host(made.mailbox),
-        demo_imap_port=settings.demo_imap_port,
+        **set_up_values(my_project(), made.mailbox),
     )
     return never_stored(page)
 
@@ -132,8 +130,7 @@ def edit_password(email: str) -> Response:
         mailbox=made.mailbox,
         password=form.password.data,
         sync=browse.sync(my_project(), made.mailbox),
-        mail_host=_mail_host(made.mailbox),
-        demo_imap_port=settings.demo_imap_port,
+        **set_up_values(my_project(), made.mailbox),
         is_renewed=True,
     )
     return never_stored(page)
@@ -242,11 +239,6 @@ def _find(email: str) -> Mailbox:
         raise NotFound("MAILBOX_NOT_FOUND", "There is no such mailbox.") from None
 
 
-def _mail_host(mailbox: Mailbox) -> str:
-    """The name for mail programs: the home's, if the domain has one."""
-    return browse.home_host(my_project(), mailbox.domain) or settings.mail_host
-
-
 def _page(
     mailbox: Mailbox,
     status: int = 200,
@@ -263,8 +255,7 @@ def _page(
         sync=browse.sync(my_project(), mailbox),
         settings_form=settings_form or _settings_of(mailbox),
         password_form=password_form or PasswordForm(formdata=None, data={"password": generate()}),
-        mail_host=_mail_host(mailbox),
-        demo_imap_port=settings.demo_imap_port,
+        **set_up_values(my_project(), mailbox),
         has_error=status != 200,
         quotas=QUOTAS,
     )

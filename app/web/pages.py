@@ -34,8 +34,8 @@ from ..caller import Caller
 from ..database import is_unavailable
 from ..envelope import allowed_methods, log_unforeseen
 from ..errors import Busy, NoLongerYours, OperationError
-from ..extensions import db
-from ..models import Project
+from ..extensions import db, settings
+from ..models import Mailbox, Project
 from ..operations import approvals, browse
 from .access import project_of
 
@@ -234,3 +234,9 @@ def _in_words(seconds: float) -> str:
             count = int(seconds // size)
             return f"{count} {unit}{'s' if count != 1 else ''}"
     return "just now"
+
+
+def set_up_values(caller: Caller, mailbox: Mailbox) -> dict[str, Any]:
+    """What a mail program asks for, for the part of a page that shows it: the home's, if any."""
+    host = browse.home_host(caller, mailbox.domain) or settings.mail_host
+    return {"mail_host": host, "demo_imap_port": settings.demo_imap_port}

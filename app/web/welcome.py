@@ -12,7 +12,6 @@ from flask import Blueprint, Response, request
 from .. import sessions
 from ..caller import Caller
 from ..errors import NotFound, OperationError
-from ..extensions import settings
 from ..models import Mailbox, Person
 from ..network import client_address
 from ..operations.access import accept_welcome, welcomed
@@ -22,7 +21,7 @@ from ..throttle import take_wrong_link
 from .access import access
 from .auth import begin, from_where
 from .forms import PasswordForm, WelcomeForm
-from .pages import go, never_stored, render
+from .pages import go, never_stored, render, set_up_values
 
 bp = Blueprint("welcome", __name__)
 
@@ -79,7 +78,7 @@ def _choose_for_mailbox(mailbox: Mailbox, token: str) -> Response:
         "welcome/done.html",
         mailbox=mailbox,
         password=form.password.data,
-        mail_host=settings.mail_host,
+        **set_up_values(caller, mailbox),
     )
     return _guarded(page)
 
