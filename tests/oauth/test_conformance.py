@@ -22,7 +22,6 @@ MISSING = list(lacking())
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.long,
     pytest.mark.skipif(bool(MISSING), reason=f"NOT TESTED. {MISSING}"),
 ]
 
