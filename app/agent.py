@@ -1327,6 +1327,7 @@ class Stage:
         """Take in an array, after its bracket. Users are read off the text as long as that is
         plain, which takes a third of the time; what is not, is read and judged value by value."""
         check, insert = CHECKED[name]
+        self.digest.begin(name)
         number, at_once = 0, 1
         has_more = not reader.takes("]")
         while has_more:
