@@ -2221,20 +2221,20 @@ CHANGED = """SELECT (SELECT count(*) FROM new_users)
 # Where mail goes is written before the rows change and again after: see LINES_WITHOUT_ARRIVALS.
 ANY_RELAY = "EXISTS (SELECT 1 FROM new_relays) OR EXISTS (SELECT 1 FROM old_relays)"
 NEWLY_KNOWN = """(SELECT email FROM new_users WHERE deliver
-    UNION ALL SELECT email FROM new_recipients) AS new"""
+    UNION ALL SELECT email FROM new_recipients)"""
 KNOWN_BEFORE = """(SELECT email FROM old_users WHERE deliver
-    UNION ALL SELECT email FROM old_recipients) AS old"""
+    UNION ALL SELECT email FROM old_recipients)"""
 UNKNOWN_BEFORE = """NOT EXISTS (SELECT 1 FROM old_users WHERE email = new.email AND deliver)
     AND NOT EXISTS (SELECT 1 FROM old_recipients WHERE email = new.email)"""
 NO_LONGER_KNOWN = """NOT EXISTS (SELECT 1 FROM new_users WHERE email = old.email AND deliver)
     AND NOT EXISTS (SELECT 1 FROM new_recipients WHERE email = old.email)"""
 ARRIVING = f"""SELECT {ANY_RELAY} OR EXISTS (SELECT 1 FROM new_domains)
     OR EXISTS (SELECT 1 FROM new_aliases)
-    OR EXISTS (SELECT 1 FROM {NEWLY_KNOWN} WHERE {UNKNOWN_BEFORE})
+    OR EXISTS (SELECT 1 FROM {NEWLY_KNOWN} AS new WHERE {UNKNOWN_BEFORE})
 """  # noqa: S608  constants
 LEAVING = f"""SELECT {ANY_RELAY} OR EXISTS (SELECT 1 FROM gone_domains)
     OR EXISTS (SELECT 1 FROM old_aliases)
-    OR EXISTS (SELECT 1 FROM {KNOWN_BEFORE} WHERE {NO_LONGER_KNOWN})
+    OR EXISTS (SELECT 1 FROM {KNOWN_BEFORE} AS old WHERE {NO_LONGER_KNOWN})
 """  # noqa: S608  constants
 VACATED = """SELECT old.email FROM old_users AS old LEFT JOIN new_users AS new USING (email)
     WHERE new.id IS NOT old.id"""
