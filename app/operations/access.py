@@ -12,7 +12,7 @@ from ..fields import Flag, Id, Password, PersonEmail, ProjectId, Text
 from ..models import Membership, Person, WebSession
 from ..passwords import NewPassword, matches
 from ..throttle import give_back_sign_in, take_sign_in
-from .assistants import disconnect_what_is_out_of_reach
+from .assistants import disconnect_all, disconnect_what_is_out_of_reach
 from .operation import operation
 from .panel import WELCOME_DAYS, NewPerson
 
@@ -48,6 +48,7 @@ def accept_welcome(caller: Caller, *, token: Text, password: Password) -> Person
     person.welcome_digest = person.welcome_expires_at = None
     person.password_hash = password.hash(settings.person_bcrypt_cost)
     _end_sessions(person.id)
+    disconnect_all(person.id)
     return person
 
 
@@ -79,6 +80,7 @@ def change_own_password(caller: Caller, *, present: Text, password: Password, ke
     person.password_hash = password.hash(settings.person_bcrypt_cost)
     person.welcome_digest = person.welcome_expires_at = None  # a link from before is over
     _end_sessions(person.id, but=keep)
+    disconnect_all(person.id)
 
 
 @operation(who="self", is_internal=True)

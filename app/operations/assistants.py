@@ -109,6 +109,14 @@ def disconnect_assistant(caller: Caller, *, assistant_id: Id) -> OAuthClient:
     return client
 
 
+def disconnect_all(person_id: int) -> None:
+    """End whatever somebody let in, as part of a change: a stranger at their screen may have."""
+    live = db.update(Assistant).where(
+        Assistant.person_id == person_id, Assistant.revoked_at.is_(None)
+    )
+    db.session.execute(live.values(revoked_at=clock.now()))
+
+
 def disconnect_what_is_out_of_reach(person: Person) -> None:
     """End what somebody let in where they no longer get themselves, as part of that change.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, Select, bindparam, func, select
 from sqlalchemy.orm.attributes import set_committed_value
@@ -170,7 +171,16 @@ def update_password(caller: Caller, *, email: Email, password: Password) -> Chan
     return Changed(mailbox)
 
 
-@operation(who="project", answers=UserAnswer, title="Change a mailbox's settings")
+def _turns_off(arguments: dict[str, Any]) -> bool:
+    return arguments["can_login"] is False or arguments["can_receive"] is False
+
+
+@operation(
+    who="project",
+    answers=UserAnswer,
+    title="Change a mailbox's settings",
+    takes_away=_turns_off,
+)
 def update_user(
     caller: Caller,
     *,

@@ -38,8 +38,9 @@ class Operation(Generic[Result]):
     """One verb of the product, callable with a caller and its input as it came.
 
     `reads` changes nothing, `destroys` takes something away, `adds_up` makes something anew each
-    time. `first` runs before the transaction, for refusals that need no lock and for work that is
-    too slow to hold one; `is_internal` keeps it from programs and assistants.
+    time; `takes_away` tells by its arguments whether a call of one that does not destroy does so
+    in effect, for approvals. `first` runs before the transaction, for refusals that need no lock
+    and for work that is too slow to hold one; `is_internal` keeps it from programs and assistants.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Operation(Generic[Result]):
         reads: bool = False,
         destroys: bool = False,
         adds_up: bool = False,
+        takes_away: Callable[[dict[str, Any]], bool] | None = None,
         status: int = 200,
         first: Callable[..., None] | None = None,
         is_internal: bool = False,
@@ -66,6 +68,7 @@ class Operation(Generic[Result]):
         self.reads = reads
         self.destroys = destroys
         self.adds_up = adds_up
+        self.takes_away = takes_away or (lambda _arguments: destroys)
         self.status = status
         self.first = first
         self.is_internal = is_internal
@@ -160,7 +163,11 @@ class Operation(Generic[Result]):
         self.refuse_who_may_not(caller)
         result = self.function(caller, **arguments)
         revision = raise_revision(session)
-        session.add(self._audit_entry(caller, arguments, revision))
+        entry = self._audit_entry(caller, arguments, revision)
+        if isinstance(result, Changed) and not entry.object:  # found by a link, not by its name
+            entry.object = result.mailbox.email
+            entry.project_id = result.mailbox.domain.project_id
+        session.add(entry)
         if isinstance(result, Changed):
             result.sync = sync_of(session, result.mailbox, revision)
         return result

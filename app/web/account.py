@@ -41,7 +41,10 @@ def edit_password() -> Response:
     except OperationError as error:
         form.refuse(error)
         return _page(form, status=error.status)
-    return go("account.index", said="Your password is changed. All other sessions are ended.")
+    return go(
+        "account.index",
+        said="Your password is changed. All other sessions are ended, and assistants disconnected.",
+    )
 
 
 @bp.post("/sessions/<int:session_id>/end")

@@ -19,7 +19,7 @@ from app.extensions import db
 from app.models import Assistant, HeldCall, Mailbox, OAuthClient
 from app.operations.approvals import approve_call, forget_old_calls, refuse_call, update_approval
 from app.operations.held import Held
-from app.operations.mailboxes import add_user, remove_user, update_password
+from app.operations.mailboxes import add_user, remove_user, update_password, update_user
 from app.operations.panel import add_person
 from tests.conftest import PASSWORD, Cast
 from tests.operations import ledger
@@ -188,3 +188,10 @@ def let_in(person: Caller) -> Caller:
         known = assistant.id
     caller = caller_of_assistant(known, "::1").in_project(1)
     return replace(caller, is_assistant=True)
+
+
+@pytest.mark.parametrize("switch", ["can_login", "can_receive"])
+def test_turning_a_mailbox_off_takes_something_away(core: Cast, anna: Caller, switch: str) -> None:
+    through = let_in(anna)
+    assert isinstance(update_user(through, email=EMAIL, **{switch: False}), Held)
+    assert not isinstance(update_user(through, email=EMAIL, **{switch: True}), Held)

@@ -59,3 +59,15 @@ def test_it_ends_with_the_rights_of_an_admin(core: Cast) -> None:
     assert not any(one.revoked_at for one in assistants())
     run(command_line(), email="other@people.example", is_admin=False)
     assert [bool(one.revoked_at) for one in assistants()] == [True, False, True]
+
+
+def test_it_ends_when_a_password_is_renewed(core: Cast) -> None:
+    """Whoever sat at the screen for a moment may have let in something of their own."""
+    client, run = registered(), OPERATIONS
+    alice = caller_named("alice", projects=[1])
+    connect_assistant(alice, **request(client, project_id=1))
+    connect_assistant(caller_named("bob", projects=[1]), **request(client, project_id=1))
+    link = run["invite-person"](command_line(), email="alice@people.example").welcome
+    assert not any(one.revoked_at for one in assistants())
+    run["accept-welcome"](command_line(), token=link, password="a newcomer's battery")
+    assert [bool(one.revoked_at) for one in assistants()] == [True, False]
