@@ -128,7 +128,9 @@ def _in_chosen_project(caller: Caller) -> Caller:
     """
     g.projects = browse.projects(caller)
     is_form = request.method == "POST"
-    typed = [request.args.get("project", ""), str(session.get("project", ""))]
+    # The address of the question whether to let a program in was made up by that program.
+    asked = "" if request.blueprint == "consent" else request.args.get("project", "")
+    typed = [asked, str(session.get("project", ""))]
     if is_form:
         typed = [request.form.get("project", "")]
     for text in filter(None, typed):

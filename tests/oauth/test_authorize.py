@@ -285,3 +285,11 @@ def test_an_address_is_not_logged_nor_kept(alice: Browser, program: Program) -> 
     answer: Any = alice.get(program.address())
     assert answer.headers["Referrer-Policy"] == "same-origin"
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_program_does_not_choose_the_project(root: Browser, program: Program) -> None:
+    """Its address says more than it should: neither this page nor the next one goes by it."""
+    root.get("/?project=1")
+    page = root.get(f"{program.address()}&project=2")
+    assert '<option value="1" selected>' in page.text or 'selected value="1"' in page.text
+    assert "charlie.nl" not in root.get("/domains").text
