@@ -241,6 +241,7 @@ def test_the_approver_needs_the_right_too(
 
 def test_it_waits_for_a_day_at_most(app: Flask, mcp: Assistant, alice: Browser) -> None:
     waiting = held(mcp("remove-user", **INFO))
+    alice.get(path_of(waiting))
     with app.app_context():
         db.session.execute(db.update(HeldCall).values(expires_at=clock.from_now(seconds=-1)))
         db.session.commit()
