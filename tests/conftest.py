@@ -31,6 +31,16 @@ from tests.applications import Applications, closed_file
 hypothesis.settings.register_profile("mailcote", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("mailcote")
 
+# Files that take minutes: begun last, they would be all that is left to do, on one core.
+LONGEST = ("browser/test_pages.py", "browser/test_customer.py", "node/test_live.py")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, and leave the others in their order."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+
+
 PASSWORD = "correct horse battery"
 
 needs_postgres = pytest.mark.skipif(
