@@ -48,6 +48,10 @@ class Exhibition:
     welcome: str = ""
     owner: str = ""  # the link of a mailbox that waits for its owner
 
+    def filled(self, path: str) -> str:
+        """A path with the links that were made here."""
+        return path.replace("WELCOME", self.welcome).replace("OWNER", self.owner)
+
     def fill(self, panel: Panel, folder: Path) -> None:
         """Put it all into an empty panel."""
         with panel.app.app_context():

@@ -67,7 +67,7 @@ class Gallery:
         """A window at a place, before anything is done there."""
         self.desk.expect(place.status)
         window = self.window(place.who)
-        place.open(window.page, self.exhibition.welcome, self.exhibition.owner)
+        place.open(window.page, self.exhibition.filled(place.path))
         return window
 
     def check(self) -> None:
