@@ -30,9 +30,8 @@ needs_lighthouse = pytest.mark.skipif(bool(MISSING), reason=f"NOT TESTED. {MISSI
 
 
 @needs_lighthouse
-@pytest.mark.parametrize(
-    "places", [pytest.param(FEW, id="few"), pytest.param(PAGES, id="all", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("places", [pytest.param(FEW, id="few"), pytest.param(PAGES, id="all")])
 def test_every_score_is_high(gallery: Gallery, places: tuple[Place, ...]) -> None:
     pages = []
     for place in places:

@@ -9,7 +9,7 @@ import re
 
 import pytest
 from _pytest.mark import ParameterSet
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 
 from tests.browser import access, keyboard, weight
 from tests.browser.gallery import Gallery
@@ -22,16 +22,16 @@ _ESCAPED = """() => [...document.querySelectorAll("[onload]")].map(found => foun
 _TITLE = re.compile(r"<title>(?:\(\d down\) )?(.+) · Mailcote</title>")
 
 
-def _every_fourth_at_least() -> list[ParameterSet | Place]:
+def _every_eighth_at_least() -> list[ParameterSet | Place]:
     """All of them take minutes; without what takes long, some of each kind are looked at."""
     places = (*PAGES, *ERRORS, *AFTERWARDS)
     return [
-        place if number % 4 == 0 else pytest.param(place, marks=pytest.mark.long)
+        place if number % 8 == 0 else pytest.param(place, marks=pytest.mark.long)
         for number, place in enumerate(places)
     ]
 
 
-@pytest.mark.parametrize("place", _every_fourth_at_least(), ids=str)
+@pytest.mark.parametrize("place", _every_eighth_at_least(), ids=str)
 def test_it_works(gallery: Gallery, place: Place) -> None:
     window = gallery.visit(place)
     page = window.page
@@ -53,9 +53,11 @@ def test_it_works(gallery: Gallery, place: Place) -> None:
 def focus_faults(page: Page, state: str) -> list[str]:
     """After something was done the focus is at the errors, at the result, or in the question."""
     where = {"refused": "[role=alert]", "done": "h1", "asked": "dialog *"}[state.split()[-1]]
-    if page.evaluate("where => document.activeElement.matches(where)", where):
-        return []
-    return [f"the focus is not at {where}"]
+    try:
+        page.wait_for_function("where => document.activeElement.matches(where)", arg=where)
+    except Error:  # it never was
+        return [f"the focus is not at {where}"]
+    return []
 
 
 def title_faults(page: Page) -> list[str]:

@@ -132,6 +132,7 @@ def test_a_backup_keeps_mail_while_the_home_is_down(pair: Pair) -> None:
     eventually(lambda: len(pair.first.messages(email)) == 1)
 
 
+@takes_long
 def test_a_home_that_moves_keeps_what_it_has(pair: Pair) -> None:
     domain = pair.domain("moved")
     email = pair.add(f"info@{domain}")
