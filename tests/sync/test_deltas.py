@@ -19,24 +19,12 @@ from app.extensions import db
 from app.housekeeping import tidy_up
 from app.operations import OPERATIONS
 from tests.api.answers import assert_failure
-from tests.conftest import ON_BOTH, PASSWORD, Api, Cast, set_the_stage
-from tests.conftest import settings as settings_on_either
+from tests.conftest import PASSWORD, Api
 from tests.sync.node import DOCUMENT, Node, checked, digest, execute, fill
+from tests.sync.on_both import cast, database, settings
 
-settings = settings_on_either
+__all__ = ["cast", "database", "settings"]
 OTHER_EPOCH = "00000000-0000-4000-8000-000000000000"
-
-
-@pytest.fixture(params=ON_BOTH)
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, then PostgreSQL."""
-    return str(request.param)
-
-
-@pytest.fixture
-def cast(app: Flask) -> Cast:
-    """The cast, put on stage anew: the copy is SQLite's only."""
-    return set_the_stage(app)
 
 
 class Held:

@@ -18,11 +18,11 @@ from app.errors import OperationError
 from app.extensions import db
 from app.models import Node as Row
 from app.operations import OPERATIONS
-from tests.conftest import ON_BOTH, PASSWORD, Api, Cast, set_the_stage
-from tests.conftest import settings as settings_on_either
+from tests.conftest import PASSWORD, Api
 from tests.sync.node import Node, checked, fill
+from tests.sync.on_both import cast, database, settings
 
-settings = settings_on_either
+__all__ = ["cast", "database", "settings"]
 ARRAYS = ("domains", "users", "aliases", "relays", "recipients")
 KEYS: dict[str, Callable[[Any], str]] = {
     "domains": str,
@@ -30,18 +30,6 @@ KEYS: dict[str, Callable[[Any], str]] = {
     "relays": lambda row: str(row["domain"]),
     "recipients": lambda row: str(row["id"]),
 }
-
-
-@pytest.fixture(params=ON_BOTH)
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, then PostgreSQL."""
-    return str(request.param)
-
-
-@pytest.fixture
-def cast(app: Flask) -> Cast:
-    """The cast, put on stage anew: the copy is SQLite's only."""
-    return set_the_stage(app)
 
 
 @pytest.fixture

@@ -14,26 +14,14 @@ from app.extensions import db
 from app.models import MailboxUsage, PurgeAck, PurgeOrder
 from app.models import Node as NodeRow
 from tests.api.answers import assert_failure, same_answer
-from tests.conftest import ON_BOTH, Api, Cast, set_the_stage
-from tests.conftest import settings as settings_on_either
+from tests.conftest import Api
 from tests.sync.node import Node, execute, fill
+from tests.sync.on_both import cast, database, settings
 
-settings = settings_on_either
+__all__ = ["cast", "database", "settings"]
 URL = "/sync/v1/report"
 OTHER_EPOCH = "00000000-0000-4000-8000-000000000000"
 NOBODY = "0" * 32
-
-
-@pytest.fixture(params=ON_BOTH)
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, then PostgreSQL."""
-    return str(request.param)
-
-
-@pytest.fixture
-def cast(app: Flask) -> Cast:
-    """The cast, put on stage anew: the copy is SQLite's only."""
-    return set_the_stage(app)
 
 
 def send(node: Node, body: object, **headers: str) -> TestResponse:

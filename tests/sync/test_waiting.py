@@ -14,25 +14,13 @@ from app.config import Settings
 from app.export import Export, build, cache
 from tests.api.answers import assert_failure, same_answer
 from tests.applications import let_go
-from tests.conftest import ON_BOTH, Api, Cast, set_the_stage
-from tests.conftest import settings as settings_on_either
+from tests.conftest import Api, Cast
 from tests.processes import eventually
 from tests.sync.node import URL, Node, assert_unauthorized, checked, execute, fill
+from tests.sync.on_both import cast, database, settings
 
-settings = settings_on_either
+__all__ = ["cast", "database", "settings"]
 LONG = "55"  # seconds; a test that has to wait for their end is a test that failed
-
-
-@pytest.fixture(params=ON_BOTH)
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, then PostgreSQL."""
-    return str(request.param)
-
-
-@pytest.fixture
-def cast(app: Flask) -> Cast:
-    """The cast, put on stage anew: the copy is SQLite's only."""
-    return set_the_stage(app)
 
 
 @pytest.fixture
