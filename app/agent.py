@@ -150,7 +150,6 @@ REASON_LIMIT = 300
 SHRINK_GUARD_FROM = 10
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 DONE_BY_DOVEADM = (0, 68)  # kick answers 68 on 2.3 when there was no session, 0 on 2.4
-CUT_BY_A_PROXY = (408, 502, 503, 504)
 SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
 
 KEY = re.compile(r"mck_[!-~]+")

@@ -197,7 +197,7 @@ def caller_of_token(token_id: int | None, address: str | None) -> Caller:
 
 
 def caller_of_assistant(assistant_id: int, address: str | None) -> Caller:
-    """A person, through an assistant they let in, with what both may do by now. Raises Forbidden"""
+    """A person, through an assistant they let in, as both may by now. Raises Forbidden."""
     assistant = db.session.get_one(Assistant, assistant_id)
     person = db.session.get_one(Person, assistant.person_id)
     is_member = assistant.project_id in memberships(person.id)

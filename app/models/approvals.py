@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
@@ -10,8 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .. import clock
 from ..extensions import Base
 from .columns import Actor, Hash, Id, Moment, ProjectId, Text, Word
-
-CallState = Literal["waiting", "approved", "failed", "refused"]
 
 
 class HeldCall(Base):

@@ -163,11 +163,7 @@ class Operation(Generic[Result]):
         self.refuse_who_may_not(caller)
         result = self.function(caller, **arguments)
         revision = raise_revision(session)
-        entry = self._audit_entry(caller, arguments, revision)
-        if isinstance(result, Changed) and not entry.object:  # found by a link, not by its name
-            entry.object = result.mailbox.email
-            entry.project_id = result.mailbox.domain.project_id
-        session.add(entry)
+        session.add(self._audit_entry(caller, arguments, result, revision))
         if isinstance(result, Changed):
             result.sync = sync_of(session, result.mailbox, revision)
         return result
@@ -182,11 +178,15 @@ class Operation(Generic[Result]):
             raise conflict_of(error) from error
         return held.hold(self, caller, arguments, project_id)
 
-    def _audit_entry(self, caller: Caller, arguments: dict[str, Any], revision: int) -> AuditEntry:
+    def _audit_entry(
+        self, caller: Caller, arguments: dict[str, Any], result: Result, revision: int
+    ) -> AuditEntry:
         given = {name: value for name, value in arguments.items() if value is not None}
         subject = next((given[name] for name in _SUBJECTS if name in given), "")
         # The project an admin happens to act in has nothing to do with what admins change.
         project_id = caller.project_id if self.who == "project" else given.get("project_id")
+        if not subject and isinstance(result, Changed):  # found by a link, not by its name
+            subject, project_id = result.mailbox.email, result.mailbox.domain.project_id
         return AuditEntry(
             actor=caller.actor,
             approved_by=caller.approved_by,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import bindparam, case, false, func, select
 from sqlalchemy.orm import Session
@@ -29,13 +29,6 @@ from .answers import (
     UserFields,
     UsersAnswer,
 )
-
-
-class Answerable(Protocol):
-    """Any result of an operation that programs can call."""
-
-    def to_answer(self) -> Any:
-        """The answer's data, ready for JSON."""
 
 
 @dataclass

@@ -92,12 +92,6 @@ class ConfirmForm(Form):
     typed = StringField("Type the address to confirm", filters=[_trimmed])
 
 
-class DomainForm(Form):
-    """A domain's name."""
-
-    domain = StringField("Domain name", filters=[_trimmed])
-
-
 class TokenForm(Form):
     """A new token."""
 
