@@ -51,6 +51,21 @@ class Settings:
     grace_days: int = 30
     # The host name that mail clients use, and MX where nodes have no name of their own.
     mail_host: str = ""
+    # The name of the platform's own SPF record, which customers' records include; default: _spf.
+    # before the mail host.
+    spf_include: str = ""
+    # Where the public keys of nodes that sign mail (DKIM) are published; empty while none signs.
+    dkim_domain: str = ""
+    # The resolvers that are asked about domains, by address, with commas between: 9.9.9.9 or
+    # [2620:fe::fe]:53; default: those of this machine.
+    dns_resolvers: tuple[tuple[str, int], ...] = ()
+    # Name servers at private addresses are asked at this port; 0 means never, which keeps a
+    # domain's owner from having the panel ask machines of the network it is in.
+    dns_private_port: int = 0
+    # Where the zones of domains registered through the platform are written (RFC 2136), by address.
+    dns_update_server: tuple[tuple[str, int], ...] = ()
+    # The key it is written with (TSIG): ALGORITHM:NAME:SECRET, such as hmac-sha256:mailcote:cmFu….
+    dns_update_key: str = field(default="", repr=False)
     # Where the demo's own mail node listens on this machine, without encryption; 0 on real panels.
     demo_imap_port: int = 0
     # Where notices are sent from: smtp://USER:PASSWORD@HOST:PORT, and the sender's address.
@@ -78,6 +93,11 @@ class Settings:
         }
         return cls(**values)  # type: ignore[arg-type]  # each reader gives its field's type
 
+    @property
+    def platform_spf(self) -> str:
+        """The name of the platform's own SPF record, empty where nobody has named the platform."""
+        return self.spf_include or (f"_spf.{self.mail_host}" if self.mail_host else "")
+
     def secret(self) -> str:
         """The secret key: the one that was set, or the one made once for this installation."""
         return self.secret_key or _kept_secret(self.instance / "secret_key")
@@ -101,6 +121,9 @@ Reader = Callable[[str, str], object]
 
 _MAX_DIGITS = 9
 _HOST_NAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]{0,251}[0-9A-Za-z])?")
+_DNS_NAME = re.compile(
+    r"(?=.{1,253}\Z)[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,62})(?:\.[0-9A-Za-z_][0-9A-Za-z_-]{0,62})+"
+)
 # What follows `//` in the URL of PostgreSQL: USER:PASSWORD@HOST:PORT/NAME?options
 _SERVER = re.compile(r"(?:[^@/]*@)?(?:\[[^]/@]*\]|[^]\[:/@?]*)(?::[0-9]{1,5})?(?:[/?].*)?")
 
@@ -159,6 +182,55 @@ def _host_name(name: str, text: str) -> str:
     if not _HOST_NAME.fullmatch(text):
         raise WrongSetting(f"{name} takes a host name such as mail.example.nl.")
     return text.lower()
+
+
+def _dns_name(name: str, text: str) -> str:
+    if not _DNS_NAME.fullmatch(text):
+        raise WrongSetting(f"{name} takes a name in the DNS such as _spf.example.nl.")
+    return text.lower()
+
+
+def _name_servers(at_most: int) -> Reader:
+    def read(name: str, text: str) -> tuple[tuple[str, int], ...]:
+        found = tuple(_name_server(part) for part in text.split(",", at_most))
+        if len(found) > at_most or None in found:
+            several = ", with commas between" if at_most > 1 else ""
+            raise WrongSetting(
+                f"{name} takes an address such as 9.9.9.9, 192.0.2.1:5353 or [2001:db8::1]:53"
+                f"{several}."
+            )
+        return tuple(server for server in found if server)
+
+    return read
+
+
+def _name_server(text: str) -> tuple[str, int] | None:
+    """An address and a port, 53 unless said."""
+    match = re.fullmatch(
+        r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:]+)", text
+    )
+    port = int(match[3] or 53) if match else 0
+    try:
+        address = str(ip_address(match[1] or match[2] or match[4])) if match else ""
+    except ValueError:
+        return None
+    return (address, port) if address and 0 < port < 65536 else None
+
+
+_NAME_SERVER = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:]+)")
+_TSIG_KEY = re.compile(
+    r"hmac-sha(?:224|256|384|512):[0-9A-Za-z](?:[0-9A-Za-z._-]{0,251}[0-9A-Za-z])?"
+    r":(?:[0-9A-Za-z+/]{4}){4,}(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?"
+)
+
+
+def _tsig_key(name: str, text: str) -> str:
+    if len(text) > 1024 or not _TSIG_KEY.fullmatch(text):
+        raise WrongSetting(
+            f"{name} takes ALGORITHM:NAME:SECRET, such as hmac-sha256:mailcote: and the key in "
+            "base64."
+        )
+    return text
 
 
 def _web_address(name: str, text: str) -> str:
@@ -228,6 +300,12 @@ _READERS: dict[str, Reader] = {
     "person_bcrypt_cost": _whole(4, 14),
     "grace_days": _whole(0, 3650),
     "mail_host": _host_name,
+    "spf_include": _dns_name,
+    "dkim_domain": _dns_name,
+    "dns_resolvers": _name_servers(8),
+    "dns_private_port": _whole(0, 65535),
+    "dns_update_server": _name_servers(1),
+    "dns_update_key": _tsig_key,
     "demo_imap_port": _whole(0, 65535),
     "smtp_url": _smtp_url,
     "mail_from": _sender,

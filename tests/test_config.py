@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from app.config import Settings, WrongSetting
 
 ROOT = Path(__file__).resolve().parents[1]
+KEY = "c2l4dGVlbiBieXRlcyBvZiBrZXk="  # in base64, as TSIG keys are
 SECRET = "zfQ3-very-secret-indeed-0123456789"
 
 DEFAULTS: dict[str, object] = {
@@ -28,6 +29,12 @@ DEFAULTS: dict[str, object] = {
     "person_bcrypt_cost": 12,
     "grace_days": 30,
     "mail_host": "",
+    "spf_include": "",
+    "dkim_domain": "",
+    "dns_resolvers": (),
+    "dns_private_port": 0,
+    "dns_update_server": (),
+    "dns_update_key": "",
     "demo_imap_port": 0,
     "smtp_url": "",
     "mail_from": "",
@@ -63,6 +70,16 @@ RIGHT: dict[str, list[tuple[str, object]]] = {
     "person_bcrypt_cost": [("4", 4), ("14", 14)],
     "grace_days": [("0", 0), ("3650", 3650)],
     "mail_host": [("mail.example.nl", "mail.example.nl"), ("Mail", "mail")],
+    "spf_include": [("_spf.example.nl", "_spf.example.nl"), ("SPF.Example.nl", "spf.example.nl")],
+    "dkim_domain": [("dkim.example.nl", "dkim.example.nl")],
+    "dns_resolvers": [
+        ("9.9.9.9", (("9.9.9.9", 53),)),
+        ("192.0.2.1:5353,[2001:db8::1]:53", (("192.0.2.1", 5353), ("2001:db8::1", 53))),
+        ("2001:DB8::1,[::1]", (("2001:db8::1", 53), ("::1", 53))),
+    ],
+    "dns_private_port": [("0", 0), ("65535", 65535)],
+    "dns_update_server": [("127.0.0.1:5300", (("127.0.0.1", 5300),))],
+    "dns_update_key": [(f"hmac-sha256:mailcote:{KEY}", f"hmac-sha256:mailcote:{KEY}")],
     "demo_imap_port": [("0", 0), ("65535", 65535)],
     "smtp_url": [
         ("smtp://mail.example.nl", "smtp://mail.example.nl"),
@@ -107,6 +124,18 @@ WRONG: dict[str, list[str]] = {
     "person_bcrypt_cost": [*_NUMBERS, "3", "15"],
     "grace_days": [*_NUMBERS, "3651"],
     "mail_host": ["a b", "-a", "a.", "a_b", "http://x", "a:25", "é.nl", "x" * 254, "a\n", "user@x"],
+    "spf_include": ["x", "a b.nl", "a..b", ".a.b", "a.b.", "é.nl", "a.b\n", "x" * 64 + ".nl"],
+    "dkim_domain": ["x", "http://a.b", "a.b:53", "a.b\n"],
+    "dns_resolvers": [
+        "x", "dns.example.nl", "9.9.9.9:0", "9.9.9.9:65536", "9.9.9.9,", ",9.9.9.9", "9.9.9.9 ",
+        "9.9.9", "[9.9.9.9", "2001:db8::1]:53", "[::1]:x", "::1%eth0", "9.9.9.9\n", "٩.9.9.9",
+        ",".join(["9.9.9.9"] * 9),
+    ],
+    "dns_private_port": [*_NUMBERS, "65536"],
+    "dns_update_server": ["x", "9.9.9.9,1.1.1.1", "ns.example.nl"],
+    "dns_update_key": ["x", KEY, f"mailcote:{KEY}", f"hmac-md5:mailcote:{KEY}",
+                       "hmac-sha256:mailcote:short", f"hmac-sha256::{KEY}",
+                       f"hmac-sha256:mailcote:{KEY}\n", f"hmac-sha256:mail cote:{KEY}"],
     "demo_imap_port": [*_NUMBERS, "65536"],
     "smtp_url": ["x", "smtp:", "smtp://", "http://h", "smtp://h:x", "smtp://[::1", "smtp://h:70000",
                  "smtp://a b", "smtp://h\n"],

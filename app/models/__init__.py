@@ -3,6 +3,7 @@
 from .approvals import HeldCall
 from .assistants import Assistant, OAuthClient, OAuthCode, OAuthToken
 from .calls import Call
+from .dns import DnsCheck, DomainClaim, ZoneJob, ZoneRecord
 from .feed import AuditEntry, Feed
 from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PastHome, PurgeAck, PurgeOrder
 from .nodes import KeyOffer, Node, NodeRequest, SyncKey
@@ -14,7 +15,9 @@ __all__ = [
     "AuditEntry",
     "Bucket",
     "Call",
+    "DnsCheck",
     "Domain",
+    "DomainClaim",
     "Feed",
     "Gone",
     "HeldCall",
@@ -36,4 +39,6 @@ __all__ = [
     "SyncKey",
     "Token",
     "WebSession",
+    "ZoneJob",
+    "ZoneRecord",
 ]

@@ -28,6 +28,8 @@ class Domain(Base):
     project_id: Mapped[ProjectId | None] = mapped_column(index=True)
     email_enabled: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    # Registered through the platform, which therefore writes its zone.
+    is_registered_here: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The one node that has its hashes and stores its mail, and since when that is so. None: every
     # node does. A node cannot be removed while it is a home, which the reference sees to.
     home_node_id: Mapped[int | None] = mapped_column(ForeignKey("nodes.id"), index=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from ..addresses import domain_in_unicode, parse_domain
-from ..dns.records import expected_records
+from ..dns.records import Platform, expected_records
 from ..errors import Invalid, NotFound, OperationError
 from ..extensions import settings
 from ..operations import OPERATIONS, browse, mailbox_search
@@ -32,13 +32,13 @@ def show(name: str) -> Response:
     row = _find(name)
     caller, domain = my_project(), row.domain
     home = row.home.host if row.home else None
-    mail_host = home or settings.mail_host or f"mail.{domain.name}"
+    platform = Platform(settings.mail_host, settings.platform_spf, settings.dkim_domain)
     return render(
         "domains/show.html",
         row=row,
         domain=domain,
         mailboxes=mailbox_search.first_mailboxes(caller, domain, MAX_MAILBOXES),
-        records=expected_records(domain.name, mail_host, browse.mail_nodes(caller), home),
+        records=expected_records(domain.name, platform, browse.mail_nodes(caller), home),
     )
 
 
