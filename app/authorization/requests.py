@@ -15,7 +15,7 @@ from .urls import issuer, resource
 
 
 class CannotAsk(Exception):
-    """A request that no person is asked about; `answer` is where to tell the client so.
+    """A request that no person is asked about; `answer` is where the client can be told so.
 
     Without it nobody can be told but the person: who sent them here is not who they say.
     """

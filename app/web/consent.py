@@ -109,7 +109,13 @@ def _for_client(asked: Asked, response: Response) -> Response:
 
 
 def _cannot_ask(error: CannotAsk) -> Response:
-    """To the client with it, if it can be told; else the person is."""
-    if error.answer:
-        return never_stored(make_response(redirect(error.answer, 303)))
-    return never_stored(render("consent/cannot_ask.html", status=400, problem=str(error)))
+    """Say so, and leave it to the person to go back to the client with it.
+
+    Anybody can register a client: a wrong request that is sent on by itself would make of the
+    panel's address a way to any other (RFC 9700, section 4.11.2).
+    """
+    where = whereabouts(error.answer) if error.answer else ""
+    page = render(
+        "consent/cannot_ask.html", status=400, problem=str(error), answer=error.answer, where=where
+    )
+    return never_stored(page)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -134,7 +136,22 @@ class Program:
 
 def came_back(answer: TestResponse) -> dict[str, str]:
     """The parameters with which a browser is sent back to the program."""
-    query = parse_qs(urlsplit(answer.location).query, strict_parsing=True)
+    return told(answer.location)
+
+
+def offered(page: TestResponse) -> dict[str, str]:
+    """What the program is told if the person goes back; nothing takes them there by itself."""
+    assert (page.status_code, page.headers.get("Location")) == (400, None)
+    assert "http-equiv" not in page.text
+    link = re.search(r'href="([^"]+)" rel="noreferrer"', page.text)
+    assert link
+    assert link[1].startswith(CALLBACK)
+    return told(unescape(link[1]))
+
+
+def told(address: str) -> dict[str, str]:
+    """The parameters in an address, each of them once."""
+    query = parse_qs(urlsplit(address).query, strict_parsing=True)
     return {name: texts[0] for name, texts in query.items() if len(texts) == 1}
 
 

@@ -19,7 +19,7 @@ from app.extensions import db
 from tests.api.answers import state, unchanged
 from tests.applications import let_go
 from tests.oauth.conftest import signed_in
-from tests.oauth.program import CALLBACK, Program, assert_oauth_error, came_back
+from tests.oauth.program import CALLBACK, Program, assert_oauth_error, offered
 from tests.web.conftest import Browser
 
 
@@ -279,7 +279,7 @@ def test_over_http_from_afar_there_is_none(settings: Settings) -> None:
     program = Program(app.test_client())
     program.register()
     alice = signed_in(app, "alice")
-    back = came_back(alice.get(program.address(resource=None)))
+    back = offered(alice.get(program.address(resource=None)))
     assert back["error"] == "insecure_transport"
     assert_oauth_error(program.exchange("x", resource=None), "invalid_request")
     form = {"token": "x", "client_id": program.client_id}
