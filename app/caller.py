@@ -92,12 +92,7 @@ class Caller:
         """A domain linked to the caller's project; `field` is the input that named it."""
         domain = _one_domain(Domain.name == name, Domain.project_id == self.project_id)
         if domain is None or self.project_id is None:
-            raise NotFound(
-                "DOMAIN_NOT_FOUND",
-                f"{name} is not linked to this project.",
-                field=field,
-                recovery="Link the domain to the project first, or check the spelling.",
-            )
+            raise no_such_domain(name, field=field)
         return domain
 
     def mail_domain(self, name: str, *, field: str = "domain") -> Domain:
@@ -146,6 +141,16 @@ class Caller:
         if not mailbox.is_active:
             raise removed(mailbox)
         return mailbox
+
+
+def no_such_domain(name: str, *, field: str = "domain") -> NotFound:
+    """The refusal for a domain that is absent, or not linked to the caller's project."""
+    return NotFound(
+        "DOMAIN_NOT_FOUND",
+        f"{name} is not linked to this project.",
+        field=field,
+        recovery="Link the domain to the project first (link-domain), or check the spelling.",
+    )
 
 
 def removed(mailbox: Mailbox) -> Conflict:

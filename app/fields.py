@@ -305,3 +305,12 @@ Text = Annotated[str, Field(description="Text of one kind or another.", max_leng
 Visible = Annotated[
     str, Field(description="Visible characters of ASCII.", max_length=1024, pattern="^[!-~]+$")
 ]
+RegisteredHere = Annotated[
+    bool,
+    Field(
+        description="True: the platform registered it, and writes its records into its zone.",
+        examples=[True],
+        strict=True,
+    ),
+    BeforeValidator(_flag),
+]

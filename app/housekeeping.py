@@ -1,4 +1,5 @@
-"""What a running panel does by itself: it tells of nodes every minute, and tidies up every hour.
+"""What a running panel does by itself: it tells of nodes every minute, looks at domains in the DNS
+when they are due, and tidies up every hour.
 
 Several processes at it do no harm."""
 
@@ -12,27 +13,32 @@ from collections.abc import Callable
 
 from flask import Flask
 
+from . import domain_notices
 from .alerts import send_what_is_new
 from .authorization import forget_what_is_over
 from .caller import Caller
 from .calls import calls
 from .errors import OperationError
 from .export import forget_what_went
+from .operations import provisioning, zone_checks
 from .operations.approvals import forget_old_calls
+from .operations.claims import forget_old_claims
+from .operations.linking import link_what_is_proven
 from .operations.links import forget_old_links
 from .operations.panel import anything_to_purge, purge
 from .throttle import forget_full_buckets
 
 log = logging.getLogger(__name__)
 
-MINUTE, HOUR = 60.0, 3600.0
+SOON, MINUTE, HOUR = 5.0, 60.0, 3600.0
 # Nodes that could not reach a panel while it was down are no news: they return within a minute.
 PATIENCE = 150.0
 
 
 def start(app: Flask) -> None:
     """Tidy up in the background for as long as this process lives."""
-    threading.Thread(target=_keep_house, args=(app,), name="housekeeping", daemon=True).start()
+    for work in (_keep_house, _keep_zones):
+        threading.Thread(target=work, args=(app,), name=work.__name__, daemon=True).start()
 
 
 def tidy_up() -> None:
@@ -43,6 +49,7 @@ def tidy_up() -> None:
     forget_what_went()
     forget_old_links()
     forget_old_calls()
+    forget_old_claims()
     forget_what_is_over()
 
 
@@ -58,11 +65,26 @@ def _keep_house(app: Flask) -> None:
         time.sleep(_about(MINUTE))
 
 
+def _keep_zones(app: Flask) -> None:
+    """By itself, since name servers may take their time. What was asked for is written at once;
+    the domains that are due can wait until a server that was just started has settled."""
+    due = time.monotonic() + _about(MINUTE)
+    while True:
+        time.sleep(_about(SOON))
+        _do(app, "write zones", provisioning.run_due)
+        if time.monotonic() >= due:
+            _do(app, "follow changes of nodes", provisioning.rewrite_what_changed)
+            _do(app, "link domains", link_what_is_proven)
+            _do(app, "check domains", zone_checks.check_due)
+            _do(app, "tell of domains", domain_notices.send_what_is_new)
+            due = time.monotonic() + _about(MINUTE)
+
+
 def _about(seconds: float) -> float:
     return random.uniform(0.5, 1.0) * seconds  # noqa: S311 - only to spread the processes
 
 
-def _do(app: Flask, name: str, work: Callable[[], None]) -> None:
+def _do(app: Flask, name: str, work: Callable[[], object]) -> None:
     try:
         with app.app_context():
             work()

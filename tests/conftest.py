@@ -26,6 +26,7 @@ from app.extensions import Base, db
 from app.operations import OPERATIONS
 from tests import postgres
 from tests.applications import Applications, closed_file
+from tests.nameless import resolver
 
 # The same examples at every run, and no clock: a slow machine is not a wrong answer.
 hypothesis.settings.register_profile("mailcote", derandomize=True, deadline=None)
@@ -113,6 +114,7 @@ def cheap_settings(folder: Path, database_url: str = "") -> Settings:
         person_bcrypt_cost=4,
         rate_wrong_credentials=0,
         rate_writes=0,
+        dns_resolvers=(resolver(),),
     )
 
 

@@ -250,7 +250,7 @@ def test_a_password_goes_over_no_open_line(
     core: Cast, app: Flask, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     present = app.extensions["mailcote"]
-    monkeypatch.setattr("app.alerts.is_loopback", lambda _host: False)
+    monkeypatch.setattr("app.mailing.is_loopback", lambda _host: False)
     url = f"smtp://user:secret@127.0.0.1:{outside.smtp}"
     app.extensions["mailcote"] = replace(present, smtp_url=url)
     let(**LONG_AGO)

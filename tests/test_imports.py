@@ -40,8 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "database": {"extensions", "errors", "sqlalchemy"},
     # Rate limits are kept in the database; the caller counts wrong credentials, faces the rest.
     "throttle": {"credentials", "database", "errors", "extensions", "models", "sqlalchemy"},
-    "dns": {"models", "addresses", "errors", "config", "clock", "database", "extensions", "dns",
-            "sqlalchemy"},
+    "dns": {"models", "addresses", "errors", "config", "clock", "dns"},
     "caller": {"models", "errors", "extensions", "addresses", "clock", "credentials", "database",
                "throttle", "sqlalchemy"},
     "operations": {"caller", "models", "fields", "addresses", "passwords", "dns", "errors",
@@ -77,10 +76,13 @@ MAY_IMPORT: dict[str, set[str]] = {
                "sqlalchemy"},
     "checks": {"config", "errors", "extensions", "database", "models", "schema", "export", "clock",
                "sqlalchemy"},
-    # Telling people and programs of nodes: it sends, and operations say what is new.
-    "alerts": {"config", "extensions", "operations"},
-    "housekeeping": {"alerts", "authorization", "caller", "calls", "errors", "operations", "export",
-                     "throttle", "database", "extensions", "clock", "flask"},
+    # Telling people and programs of nodes and domains: these send, and operations say what is new.
+    "mailing": {"config", "extensions"},
+    "alerts": {"extensions", "mailing", "operations"},
+    "domain_notices": {"extensions", "mailing", "operations"},
+    "housekeeping": {"alerts", "authorization", "caller", "calls", "domain_notices", "errors",
+                     "export", "operations", "throttle", "database", "extensions", "clock",
+                     "flask"},
     # What the production server starts with: it makes the application.
     "server": {"app", "config", "housekeeping", "errors", "schema", "gunicorn"},
     # The demo does what a program would: it calls operations, and runs a node.
@@ -98,8 +100,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mcp": {*_OF_FACES, "authorization", "orjson", "mcp_types", "pydantic"},
     "oauth": {*_OF_FACES, "authorization"},
     "sync": {*_OF_FACES, "export", "node", "watch"},
-    "cli": {*_OF_FACES, "app", "backup", "checks", "schema", "demo", "server", "housekeeping",
-            "click"},
+    "cli": {*_OF_FACES, "app", "backup", "checks", "domain_notices", "schema", "demo", "server",
+            "housekeeping", "click"},
 }  # fmt: skip
 
 # Of these, an operation must not know that a request or a signed-in person exists.

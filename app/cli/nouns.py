@@ -57,21 +57,6 @@ def add_person(email: str, admin: bool, projects: tuple[int, ...], password_stdi
 
 
 @commands.group()
-def domain() -> None:
-    """Mail domains."""
-
-
-@domain.command("link")
-@click.argument("domain")
-@click.option("--project", "project_id", required=True, type=int)
-@with_panel
-def link_domain(domain: str, project_id: int) -> None:
-    """Link a domain to a project without the ownership check."""
-    linked = OPERATIONS["assign-domain"](command_line(), domain=domain, project_id=project_id)
-    click.echo(f"{linked.domain.name} is linked to project {project_id}.")
-
-
-@commands.group()
 def token() -> None:
     """Credentials for programs."""
 

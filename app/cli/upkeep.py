@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from .. import backup as backups
-from .. import checks
+from .. import checks, domain_notices
 from ..caller import command_line
-from ..operations import OPERATIONS
+from ..operations import OPERATIONS, linking, zone_checks
 from .running import commands, with_panel
 
 
@@ -50,6 +50,21 @@ def purge() -> None:
     """Let go of the mailboxes that are past their grace period."""
     done = OPERATIONS["purge"](command_line())
     click.echo(f"Mailboxes gone: {done.mailboxes}. Purge orders sent out: {done.orders}.")
+
+
+@commands.command("check-dns")
+@click.option("--all", "is_all", is_flag=True, help="Every domain, not only those that are due.")
+@with_panel
+def check_dns(is_all: bool) -> None:
+    """Look at the domains in the DNS that are due; several hosts may do so at once."""
+    if is_all:
+        zone_checks.check_all()
+    linking.link_what_is_proven()
+    domains = changed = 0
+    while (done := zone_checks.check_due()).domains:
+        domains, changed = domains + done.domains, changed + done.changed
+    domain_notices.send_what_is_new()
+    click.echo(f"Domains checked: {domains}. Changed: {changed}.")
 
 
 @commands.command()

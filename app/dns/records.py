@@ -13,7 +13,7 @@ from typing import Literal
 
 from ..models import Node
 
-Severity = Literal["receiving", "sending", "reputation", "convenience"]
+Severity = Literal["ownership", "receiving", "sending", "reputation", "convenience"]
 DEFAULT_PRIORITY = 10
 DKIM_SELECTORS = ("mc1", "mc2")  # two, so that one is renewed while the other is in use
 
@@ -59,7 +59,7 @@ class Record:
     @property
     def is_required(self) -> bool:
         """Whether mail does not work well without it."""
-        return self.severity in ("receiving", "sending")
+        return self.severity in ("ownership", "receiving", "sending")
 
     @property
     def data(self) -> str:

@@ -14,8 +14,10 @@ from . import (
     approvals,
     assistants,
     browse,
+    domain_news,
     domains,
     fleet,
+    linking,
     links,
     mailbox_search,
     mailboxes,
@@ -23,7 +25,9 @@ from . import (
     oversight,
     panel,
     placement,
+    provisioning,
     reports,
+    zone_checks,
 )
 from .operation import OPERATIONS, Operation
 
@@ -39,8 +43,10 @@ __all__ = [
     "approvals",
     "assistants",
     "browse",
+    "domain_news",
     "domains",
     "fleet",
+    "linking",
     "links",
     "mailbox_search",
     "mailboxes",
@@ -48,5 +54,7 @@ __all__ = [
     "oversight",
     "panel",
     "placement",
+    "provisioning",
     "reports",
+    "zone_checks",
 ]

@@ -36,10 +36,93 @@ class DomainFields(TypedDict):
     home_node: NotRequired[
         Annotated[str, _told("The node that is its home, left out when it has none; for admins.")]
     ]
+    registered_here: NotRequired[
+        Annotated[bool, _told("True if it was registered through the platform; for admins.")]
+    ]
     email_enabled: Annotated[bool, _told("Whether e-mail is turned on.")]
     mailboxes: Annotated[int, _told("How many mailboxes it has, removed ones included.")]
     active_mailboxes: Annotated[int, _told("How many mailboxes it has without the removed ones.")]
     created_at: Created
+
+
+class ProofFields(TypedDict):
+    """The record that proves that a domain is one's own."""
+
+    type: Annotated[Literal["TXT"], _told("The type of the record.")]
+    name: Annotated[str, _told("Its name, relative to the domain, as most registrars want it.")]
+    full_name: Annotated[str, _told("Its name with the domain.")]
+    value: Annotated[str, _told("What it has to say, without quotes.")]
+
+
+class ClaimFields(TypedDict):
+    """A domain on its way into a project; once it is linked there is nothing left to prove."""
+
+    domain: Annotated[str, _told("The domain's name, in lower-case ASCII (punycode).")]
+    domain_unicode: Annotated[str, _told("The domain's name as people write it.")]
+    linked: Annotated[bool, _told("Whether it is linked to the project.")]
+    proof: NotRequired[Annotated[ProofFields, _told("The record to add to the domain's zone.")]]
+    problem: NotRequired[
+        Annotated[str, _told("What the last look for the record found instead of it.")]
+    ]
+    expires_at: NotRequired[
+        Annotated[str, _told("When it is given up unless it is proven, in UTC.", **_MOMENT)]
+    ]
+
+
+DnsState = Annotated[
+    Literal["off", "unproven", "checking", "pending", "receiving", "ready", "attention", "blocked"],
+    _told(
+        "off: e-mail is not turned on; unproven: ownership is not proven yet; checking: not looked "
+        "at yet; pending: no mail arrives yet; receiving: mail arrives, but what is sent may be "
+        "taken for spam; ready: all that is required is there; attention: something that was there "
+        "is gone; blocked: so for three days, mail is being lost."
+    ),
+]
+
+
+class RecordFields(TypedDict):
+    """A record that a domain's zone has to hold, and what it was found to hold."""
+
+    type: Annotated[Literal["MX", "TXT", "CNAME", "SRV"], _told("The type of the record.")]
+    name: Annotated[str, _told("Its name, relative to the domain; @ is the domain itself.")]
+    full_name: Annotated[str, _told("Its name with the domain.")]
+    value: Annotated[str, _told("Its value without the priority, a text without quotes.")]
+    priority: Annotated[int | None, _told("Its priority, null for types that have none.")]
+    severity: Annotated[
+        Literal["ownership", "receiving", "sending", "reputation", "convenience"],
+        _told("What does not work without it."),
+    ]
+    why: Annotated[str, _told("What it is for, in a sentence.")]
+    state: Annotated[
+        Literal["ok", "missing", "different", "conflict", "unknown"],
+        _told(
+            "ok: there; missing: not there; different: something else is there; conflict: it is "
+            "there, and something beside it that breaks it; unknown: nobody could be asked yet."
+        ),
+    ]
+    found: Annotated[list[str], _told("What was found there.")]
+    advice: NotRequired[Annotated[str, _told("What to do about it.")]]
+    merged: NotRequired[
+        Annotated[str, _told("The one value to put in place of what is there, where that helps.")]
+    ]
+
+
+class RecordsAnswer(TypedDict):
+    """The records of a domain, those first without which no mail arrives."""
+
+    domain: Annotated[str, _told("The domain's name, in lower-case ASCII (punycode).")]
+    domain_unicode: Annotated[str, _told("The domain's name as people write it.")]
+    state: DnsState
+    summary: Annotated[str, _told("What works and what is still missing, in a sentence.")]
+    checked_at: Annotated[
+        str | None, _told("When it was last looked at, in UTC; null for never.", **_MOMENT)
+    ]
+    provider: Annotated[
+        str | None, _told("Who runs its name servers, as far as that can be told; null if not.")
+    ]
+    managed: Annotated[bool, _told("Whether the panel writes these records by itself.")]
+    records: Annotated[list[RecordFields], _told("The records.")]
+    total: Total
 
 
 class SyncFields(TypedDict):
@@ -168,6 +251,12 @@ class DomainAnswer(TypedDict):
     """One domain."""
 
     domain: Annotated[DomainFields, _told("The domain.")]
+
+
+class ClaimAnswer(TypedDict):
+    """One domain on its way into a project."""
+
+    domain: Annotated[ClaimFields, _told("The domain.")]
 
 
 class RemovedDomainAnswer(TypedDict):

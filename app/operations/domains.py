@@ -10,10 +10,12 @@ from ..caller import Caller
 from ..errors import Conflict, StillInUse
 from ..extensions import db
 from ..fields import DomainName, ProjectId
-from ..models import Domain, Mailbox, Node, PurgeOrder
+from ..models import Domain, DomainClaim, Mailbox, Node, PurgeOrder
 from .answers import DomainAnswer, DomainsAnswer, RemovedDomainAnswer
 from .operation import operation
 from .results import Domains, GoneDomain, OneDomain
+from .zone_checks import begin_check, end_check
+from .zone_jobs import order_records
 
 
 @operation(who="project", answers=DomainAnswer, title="Turn e-mail on")
@@ -25,6 +27,8 @@ def enable_email(caller: Caller, *, domain: DomainName) -> OneDomain:
     """
     row = caller.domain(domain)
     row.email_enabled = True
+    begin_check(row)
+    order_records(row, are_wanted=True)
     return counted(caller, [row])[0]
 
 
@@ -37,8 +41,10 @@ def disable_email(caller: Caller, *, domain: DomainName) -> OneDomain:
     """
     row = caller.domain(domain)
     if row.email_enabled:
-        _refuse_while_in_use(row)
+        refuse_while_in_use(row)
     row.email_enabled = False
+    end_check(row)
+    order_records(row, are_wanted=False)
     return counted(caller, [row])[0]
 
 
@@ -69,6 +75,7 @@ def add_domain(
         raise Conflict("DOMAIN_EXISTS", f"{domain} is already registered.", field="domain")
     if project_id is not None:
         caller.in_project(project_id, field="project_id")
+        _end_claim(domain, project_id)
     row = Domain(name=domain, project_id=project_id)
     db.session.add(row)
     db.session.flush()
@@ -89,10 +96,10 @@ def assign_domain(caller: Caller, *, domain: DomainName, project_id: ProjectId) 
         db.session.add(row)
         db.session.flush()
     if row.project_id not in (None, project_id):
-        _refuse_while_in_use(row)
-        _order_purges(row)
-        row.email_enabled = False
+        refuse_while_in_use(row)
+        let_go(row)
     row.project_id = project_id
+    _end_claim(domain, project_id)
     return counted(caller, [row])[0]
 
 
@@ -104,9 +111,8 @@ def unassign_domain(caller: Caller, *, domain: DomainName) -> OneDomain:
     purge orders: nobody who gets the domain later sees it.
     """
     row = caller.any_domain(domain)
-    _refuse_while_in_use(row)
-    _order_purges(row)
-    row.email_enabled = False
+    refuse_while_in_use(row)
+    let_go(row)
     row.project_id = None
     return counted(caller, [row])[0]
 
@@ -124,13 +130,14 @@ def remove_domain(caller: Caller, *, domain: DomainName) -> GoneDomain:
     removed before cannot be restored any more; their mail is purged when their time comes.
     """
     row = caller.any_domain(domain)
-    _refuse_while_in_use(row)
-    _order_purges(row)
+    refuse_while_in_use(row)
+    let_go(row)
     db.session.delete(row)
     return GoneDomain(domain)
 
 
-def _refuse_while_in_use(domain: Domain) -> None:
+def refuse_while_in_use(domain: Domain) -> None:
+    """Raises StillInUse while a domain has active mailboxes."""
     count = db.session.scalar(
         db.select(func.count())
         .select_from(Mailbox)
@@ -138,6 +145,17 @@ def _refuse_while_in_use(domain: Domain) -> None:
     )
     if count:
         raise StillInUse(domain.name, count)
+
+
+def let_go(domain: Domain) -> None:
+    """Turn its e-mail off and let go of what it leaves behind: whoever gets it sees nothing of it.
+
+    The removed mailboxes become purge orders that keep their dates.
+    """
+    domain.email_enabled = False
+    end_check(domain)
+    order_records(domain, are_wanted=False)
+    _order_purges(domain)
 
 
 def _order_purges(domain: Domain) -> None:
@@ -148,6 +166,13 @@ def _order_purges(domain: Domain) -> None:
         db.session.add(PurgeOrder(mailbox_id=mailbox.id, due_at=mailbox.purge_at))
         db.session.delete(mailbox)
     db.session.flush()
+
+
+def _end_claim(name: str, project_id: int) -> None:
+    """The operator's word stands for the proof."""
+    db.session.execute(
+        db.delete(DomainClaim).where(DomainClaim.name == name, DomainClaim.project_id == project_id)
+    )
 
 
 def counted(caller: Caller, domains: Iterable[Domain]) -> list[OneDomain]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import bindparam, case, false, func, select
 from sqlalchemy.orm import Session
 
 from ..addresses import domain_in_unicode
-from ..models import Domain, Feed, Mailbox, Node
+from ..dns.proof import proof_record
+from ..dns.verdicts import Verdict
+from ..models import Domain, DomainClaim, Feed, Mailbox, Node
 from ..models.nodes import is_awaited
 from .answers import (
+    ClaimAnswer,
+    ClaimFields,
     DomainAnswer,
     DomainFields,
     DomainsAnswer,
@@ -21,6 +25,8 @@ from .answers import (
     NodeAnswer,
     NodeFields,
     NodesAnswer,
+    RecordFields,
+    RecordsAnswer,
     RemovedDomainAnswer,
     RemovedNodeAnswer,
     RemovedUserAnswer,
@@ -55,11 +61,111 @@ class OneDomain:
             fields["project_id"] = self.domain.project_id
             if self.home is not None:
                 fields["home_node"] = self.home
+            if self.domain.is_registered_here:
+                fields["registered_here"] = True
         return fields
 
     def to_answer(self) -> DomainAnswer:
         """One domain."""
         return {"domain": self.to_dict()}
+
+
+@dataclass
+class Claim:
+    """A domain that is being linked to a project; without a claim it is linked already."""
+
+    name: str
+    claim: DomainClaim | None = None
+
+    def to_dict(self) -> ClaimFields:
+        """Whether it is linked, and how to prove that it is one's own."""
+        fields: ClaimFields = {
+            "domain": self.name,
+            "domain_unicode": domain_in_unicode(self.name),
+            "linked": self.claim is None,
+        }
+        if self.claim:
+            record = proof_record(self.claim.token)
+            fields["proof"] = {
+                "type": "TXT",
+                "name": record.name,
+                "full_name": record.full_name(self.name),
+                "value": record.value,
+            }
+            fields["expires_at"] = self.claim.expires_at
+            if self.claim.problem:
+                fields["problem"] = self.claim.problem
+        return fields
+
+    def to_answer(self) -> ClaimAnswer:
+        """One domain on its way."""
+        return {"domain": self.to_dict()}
+
+
+@dataclass
+class DomainRecords:
+    """The records a domain's zone has to hold, and what it was last found to hold."""
+
+    name: str
+    state: str  # DnsState
+    verdicts: Sequence[Verdict]
+    checked_at: str | None = None
+    provider: str | None = None
+    is_managed: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What works, and what is still missing."""
+        wrong = [one for one in self.verdicts if one.state not in ("ok", "unknown")]
+        missing = ", ".join(f"{one.record.type} {one.record.name}" for one in wrong)
+        sentence = _SUMMARIES[self.state]
+        return f"{sentence} Still to be mended: {missing}." if missing else sentence
+
+    def to_answer(self) -> RecordsAnswer:
+        """All of them, and how many."""
+        return {
+            "domain": self.name,
+            "domain_unicode": domain_in_unicode(self.name),
+            "state": cast(Any, self.state),  # the table holds no other
+            "summary": self.summary,
+            "checked_at": self.checked_at,
+            "provider": self.provider,
+            "managed": self.is_managed,
+            "records": [_record_fields(self.name, verdict) for verdict in self.verdicts],
+            "total": len(self.verdicts),
+        }
+
+
+_SUMMARIES = {
+    "off": "E-mail is off for this domain; these records are needed once it is on.",
+    "unproven": "The domain is not linked yet: nobody has proven that it is theirs.",
+    "checking": "Nobody has looked at this domain yet.",
+    "pending": "No mail arrives yet: the MX records do not point to the mail servers.",
+    "receiving": "Mail arrives. What is sent may be taken for spam.",
+    "ready": "Mail arrives, and receivers can trust what is sent.",
+    "attention": "Something that mail needs was there before and is gone.",
+    "blocked": "Mail is being lost: the MX records have not pointed here for three days.",
+}
+
+
+def _record_fields(domain: str, verdict: Verdict) -> RecordFields:
+    record = verdict.record
+    fields: RecordFields = {
+        "type": record.type,
+        "name": record.name,
+        "full_name": record.full_name(domain),
+        "value": record.value,
+        "priority": record.priority,
+        "severity": record.severity,
+        "why": record.why,
+        "state": verdict.state,
+        "found": list(verdict.found),
+    }
+    if verdict.advice:
+        fields["advice"] = verdict.advice
+    if verdict.merged:
+        fields["merged"] = verdict.merged
+    return fields
 
 
 @dataclass

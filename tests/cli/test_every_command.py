@@ -47,7 +47,9 @@ def walk(group: click.Group, *path: str) -> list[tuple[str, ...]]:
 def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in walk(commands)} == {
         *("serve", "demo", "backup", "restore", "purge", "check", "confirm-shrink"),
-        *("project", "project add", "person", "person add", "domain", "domain link"),
+        *("check-dns", "project", "project add", "person", "person add"),
+        *("domain", "domain link", "domain verify", "domain records", "domain check"),
+        "domain unlink",
         *("token", "token add", "token list", "token revoke", "node", "node add"),
     }
 

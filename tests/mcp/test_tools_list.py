@@ -15,13 +15,14 @@ from tests.mcp.client import Assistant, assert_protocol_error, tool_name
 from tests.test_contract import THE_ELEVEN
 
 FOR_PROJECTS = [one.tool for one in OFFERED if one.who != "admin"]
-READING = {"list-domains", "list-users", "list-nodes"}
+READING = {"list-domains", "list-users", "list-nodes", "list-records", "check-domain"}
 DESTROYING = {
     "disable-email",
     "remove-user",
     "update-password",
     "send-password-link",
     "remove-domain",
+    "unlink-domain",
     "rotate-node-key",
     "lose-node",
     "set-home-node",

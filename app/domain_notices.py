@@ -1,0 +1,52 @@
+"""Telling customers by mail that their domain's mail began to work, stopped, or works again.
+
+Only a change is told, and only once it has lasted: a name server that is away for a moment is no
+news. Without a mail server to send by, nothing counts as told, and the pages show the same.
+"""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from functools import partial
+
+from .extensions import settings
+from .mailing import attempt, can_mail, notice, send
+from .operations import domain_news
+from .operations.domain_news import News
+
+_SUBJECTS = {
+    "ready": "mail is set up",
+    "receiving": "mail arrives",
+    "attention": "its mail needs attention",
+    "blocked": "mail is being lost",
+}
+_SENTENCES = {
+    "ready": "All the records that mail needs are in the DNS.",
+    "receiving": "Mail for the domain arrives. Other records are still missing: without them, what "
+    "is sent from it may be taken for spam.",
+    "attention": "A record that was in the DNS is gone, or another stands in its place. Mail is "
+    "still accepted here, but senders may no longer find their way.",
+    "blocked": "The records in the DNS have not led here for three days. Mail that is sent to the "
+    "domain goes elsewhere or is returned.",
+}
+
+
+def send_what_is_new() -> None:
+    """Tell what nobody has been told yet, once whichever process looks. Raises Busy."""
+    if not can_mail():
+        return
+    for news in domain_news.claim():
+        if news.recipients:
+            attempt("a notice", "mail", partial(send, message_of(news)))
+
+
+def message_of(news: News) -> EmailMessage:
+    """One mail about one domain, to the people of its project."""
+    address = f"{settings.public_url}/domains/{news.domain}?project={news.project_id}"
+    lines = [
+        f"{news.shown_as}: {_SENTENCES[news.state]}",
+        *(f"- {sentence}" for sentence in news.wrong),
+        f"What is expected and what was found:\n{address}",
+    ]
+    text = "\n\n".join(lines) + "\n"
+    return notice(f"{news.shown_as}: {_SUBJECTS[news.state]}", text, news.recipients)

@@ -1,0 +1,279 @@
+"""verify-domain, check-domain and list-records, with real name servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from app import clock, domain_notices
+from app.caller import Caller, command_line
+from app.config import Settings
+from app.database import write_transaction
+from app.errors import OperationError
+from app.extensions import db
+from app.models import DnsCheck, DomainClaim
+from app.operations import domain_news, zone_checks
+from app.operations.domains import assign_domain, disable_email, enable_email
+from app.operations.linking import (
+    link_domain,
+    link_what_is_proven,
+    unlink_domain,
+    verify_domain,
+)
+from app.operations.mailboxes import add_user, list_users, remove_user
+from app.operations.panel import add_person
+from app.operations.zone_checks import check_domain, check_due, list_records
+from tests.conftest import ON_BOTH, PASSWORD, Cast
+from tests.dns.name_server import Dns
+
+WHOLE = """@ MX 10 mail.names.test.
+@ TXT "v=spf1 include:_spf.mail.names.test ~all"
+_dmarc TXT "v=DMARC1; p=none"
+mail CNAME mail.names.test.
+_imaps._tcp SRV 0 1 993 mail.names.test.
+_submissions._tcp SRV 0 1 465 mail.names.test.
+"""
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(params=ON_BOTH)
+def database(request: pytest.FixtureRequest) -> str:
+    """SQLite, then PostgreSQL."""
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(settings: Settings, servers: Dns) -> Settings:
+    """A panel that asks the servers of these tests."""
+    return replace(
+        settings,
+        mail_host="mail.names.test",
+        dns_resolvers=(servers.world.address,),
+        dns_private_port=servers.own.port,
+    )
+
+
+@pytest.fixture
+def core(app: Flask, cast: Cast) -> Iterator[Cast]:
+    """The cast, in the application's context."""
+    with app.app_context():
+        yield cast
+
+
+def proof(caller: Caller, domain: str) -> str:
+    """Begin to link a domain; the record that proves it, as in a zone file."""
+    fields = link_domain(caller, domain=domain).to_answer()["domain"]["proof"]
+    return f'{fields["name"]} TXT "{fields["value"]}"\n'
+
+
+def not_proven(caller: Caller, domain: str) -> str:
+    """That a domain cannot be verified yet; the sentence that says why."""
+    with pytest.raises(OperationError) as refused:
+        verify_domain(caller, domain=domain)
+    assert refused.value.code == "DOMAIN_NOT_PROVEN"
+    return refused.value.message
+
+
+def states(caller: Caller, domain: str) -> dict[str, str]:
+    """The state of each record by its type and name, looked for anew."""
+    with write_transaction() as session:
+        session.execute(db.update(DnsCheck).values(checked_at=None))
+    answer = check_domain(caller, domain=domain).to_answer()
+    return {f"{one['type']} {one['name']}": one["state"] for one in answer["records"]}
+
+
+def come_due(table: type[DnsCheck] | type[DomainClaim]) -> None:
+    """Have everything be looked at now."""
+    with write_transaction() as session:
+        session.execute(db.update(table).values(next_at=clock.now()))
+
+
+def test_it_works(core: Cast, servers: Dns) -> None:
+    servers.publish("linked.test", proof(core.alice, "linked.test"))
+    answer = verify_domain(core.alice, domain="linked.test").to_answer()["domain"]
+    assert (answer["domain"], answer["email_enabled"]) == ("linked.test", False)
+    enable_email(core.alice, domain="linked.test")
+    add_user(core.alice, email="info@linked.test", password=PASSWORD)
+    servers.forget("linked.test")  # the proof may go
+    assert verify_domain(core.alice, domain="linked.test").domain.name == "linked.test"
+
+
+def test_before_and_after_it_is_seen_everywhere(core: Cast, servers: Dns) -> None:
+    record = proof(core.alice, "new.test")
+    assert "not in the DNS at all" in not_proven(core.alice, "new.test")
+    servers.publish("new.test", "")
+    assert "There is no TXT record _mailcote.new.test yet" in not_proven(core.alice, "new.test")
+    servers.publish("new.test", record, is_seen=False)
+    assert verify_domain(core.alice, domain="new.test").domain.project_id == 1
+
+
+def test_mistakes_are_named(core: Cast, servers: Dns) -> None:
+    record = proof(core.alice, "slips.test")
+    value = record.split("TXT ")[1]
+    servers.publish("slips.test", f"@ TXT {value}")
+    assert "The text is at slips.test itself" in not_proven(core.alice, "slips.test")
+    servers.publish("slips.test", f"_mailcote.slips.test TXT {value}")
+    assert "enter only _mailcote" in not_proven(core.alice, "slips.test")
+    servers.publish("slips.test", '_mailcote TXT "mailcote-verification=of-somebody-else"')
+    assert "with another text" in not_proven(core.alice, "slips.test")
+
+
+def test_a_name_server_that_is_away_proves_nothing(core: Cast, servers: Dns) -> None:
+    proof(core.alice, "away.test")
+    servers.world.put({"test": "away NS ns.names.test."})
+    assert "do not answer" in not_proven(core.alice, "away.test")
+
+
+def test_who_proves_it_first_gets_it(core: Cast, servers: Dns) -> None:
+    ours, theirs = proof(core.alice, "both.test"), proof(core.charlie, "both.test")
+    servers.publish("both.test", theirs)
+    not_proven(core.alice, "both.test")
+    verify_domain(core.charlie, domain="both.test")
+    servers.publish("both.test", ours + theirs)
+    enable_email(core.charlie, domain="both.test")
+    add_user(core.charlie, email="info@both.test", password=PASSWORD)
+    with pytest.raises(OperationError) as refused:
+        verify_domain(core.alice, domain="both.test")
+    assert refused.value.code == "DOMAIN_IN_USE"
+    assert "1 active" not in refused.value.message
+
+
+def test_a_domain_that_changes_hands_brings_nothing_along(core: Cast, servers: Dns) -> None:
+    add_user(core.charlie, email="info@charlie.nl", password=PASSWORD)
+    remove_user(core.charlie, email="info@charlie.nl")
+    servers.publish("charlie.nl", proof(core.alice, "charlie.nl"))
+    row = verify_domain(core.alice, domain="charlie.nl")
+    assert (row.domain.project_id, row.domain.email_enabled, row.mailboxes) == (1, False, 0)
+    enable_email(core.alice, domain="charlie.nl")
+    assert list_users(core.alice, domain="charlie.nl").to_answer()["users"] == []
+    with pytest.raises(OperationError):
+        list_users(core.charlie, domain="charlie.nl")
+
+
+@pytest.mark.parametrize("name", ["shop.example.nl", "xn--bcher-kva.test"])
+def test_a_child_and_a_name_in_unicode_are_proven_alike(
+    core: Cast, servers: Dns, name: str
+) -> None:
+    servers.publish(name, "")
+    not_proven_first = proof(core.charlie, name)
+    not_proven(core.charlie, name)
+    servers.publish(name, not_proven_first)
+    assert verify_domain(core.charlie, domain=name).domain.name == name
+
+
+def test_nobody_has_to_come_back_for_it(core: Cast, servers: Dns) -> None:
+    servers.publish("later.test", "")
+    record = proof(core.alice, "later.test")
+    come_due(DomainClaim)
+    link_what_is_proven()
+    not_proven(core.alice, "later.test")
+    servers.publish("later.test", record)
+    come_due(DomainClaim)
+    link_what_is_proven()
+    assert core.alice.domain("later.test").project_id == 1
+
+
+def test_what_is_missing_is_told(core: Cast, servers: Dns) -> None:
+    assign_domain(core.root, domain="mycompany.test", project_id=1)
+    enable_email(core.alice, domain="mycompany.test")
+    servers.publish("mycompany.test", WHOLE.replace("@ TXT", "elsewhere TXT"))
+    assert list_records(core.alice, domain="mycompany.test").state == "checking"
+    answer = check_domain(core.alice, domain="mycompany.test").to_answer()
+    assert answer["state"] == "receiving"
+    assert answer["summary"] == (
+        "Mail arrives. What is sent may be taken for spam. Still to be mended: TXT @."
+    )
+    assert list_records(core.alice, domain="mycompany.test").to_answer() == answer
+    servers.publish("mycompany.test", WHOLE)
+    assert set(states(core.alice, "mycompany.test").values()) == {"ok"}
+    assert list_records(core.caller("bob"), domain="mycompany.test").state == "ready"
+
+
+def test_a_domain_on_its_way_has_its_proof_to_show(core: Cast, servers: Dns) -> None:
+    record = proof(core.alice, "onway.test")
+    listed = list_records(core.alice, domain="onway.test").to_answer()
+    assert (listed["state"], listed["total"]) == ("unproven", 1)
+    servers.publish("onway.test", record)
+    assert states(core.alice, "onway.test") == {"TXT _mailcote": "ok"}
+    with pytest.raises(OperationError):
+        core.alice.domain("onway.test")
+
+
+def test_what_was_known_stays_while_nobody_answers(core: Cast, servers: Dns) -> None:
+    assign_domain(core.root, domain="keeps.test", project_id=1)
+    enable_email(core.alice, domain="keeps.test")
+    servers.publish("keeps.test", WHOLE)
+    assert set(states(core.alice, "keeps.test").values()) == {"ok"}
+    servers.own.stop()
+    servers.world.stop()
+    try:
+        assert set(states(core.alice, "keeps.test").values()) == {"ok"}
+        found = list_records(core.alice, domain="keeps.test")
+        assert found.state == "ready"
+        assert "could not be asked" in (found.verdicts[0].advice or "")
+    finally:
+        servers.world.start()
+        servers.own.start()
+
+
+def test_a_record_that_vanishes_is_told_after_a_while(core: Cast, servers: Dns) -> None:
+    add_person(command_line(), email="anna@people.example", password=PASSWORD, projects=[1])
+    assign_domain(core.root, domain="vanish.test", project_id=1)
+    enable_email(core.alice, domain="vanish.test")
+    servers.publish("vanish.test", WHOLE)
+    come_due(DnsCheck)
+    assert check_due().domains >= 1
+    _age()
+    assert [news.state for news in domain_news.claim() if news.domain == "vanish.test"] == ["ready"]
+    servers.publish("vanish.test", "@ MX 5 mx.elsewhere.example.")
+    come_due(DnsCheck)
+    assert check_due().changed >= 1
+    assert domain_news.claim() == []
+    _age()
+    (news,) = [news for news in domain_news.claim() if news.domain == "vanish.test"]
+    assert (news.state, news.recipients) == ("attention", ["anna@people.example"])
+    assert domain_news.claim() == []
+    text = domain_notices.message_of(news).as_string()
+    assert "vanish.test" in text
+    assert "mx.elsewhere.example" in text
+    _age(days=4)
+    come_due(DnsCheck)
+    check_due()
+    assert list_records(core.alice, domain="vanish.test").state == "blocked"
+
+
+def test_it_is_checked_hourly_while_pending_and_daily_when_fine(core: Cast, servers: Dns) -> None:
+    disable_email(core.alice, domain="example.nl")
+    disable_email(core.charlie, domain="charlie.nl")
+    for name, records in (("fine.test", WHOLE), ("pends.test", "")):
+        assign_domain(core.root, domain=name, project_id=1)
+        enable_email(core.alice, domain=name)
+        servers.publish(name, records)
+    assert check_due().domains == 2
+    assert check_due().domains == 0
+    pauses = {
+        row.state: -clock.seconds_since(row.next_at)
+        for row in db.session.scalars(db.select(DnsCheck))
+    }
+    assert 0.8 < pauses["ready"] / zone_checks.DAY <= 1
+    assert 0.8 < pauses["pending"] / zone_checks.HOUR <= 1
+
+
+def test_it_hides_from_strangers(core: Cast, servers: Dns) -> None:
+    proof(core.alice, "mine.test")
+    for name in ("mine.test", "example.nl", "nowhere.test"):
+        for operation in (list_records, check_domain, verify_domain, unlink_domain):
+            with pytest.raises(OperationError) as refused:
+                operation(core.charlie, domain=name)
+            assert (refused.value.code, refused.value.status) == ("DOMAIN_NOT_FOUND", 404)
+
+
+def _age(days: int = 0) -> None:
+    """Have all states last for more than the time of grace."""
+    with write_transaction() as session:
+        then = clock.from_now(days=-days, seconds=-domain_news.GRACE_SECONDS - 1)
+        session.execute(db.update(DnsCheck).values(since=then))
