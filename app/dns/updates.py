@@ -125,7 +125,7 @@ class Rfc2136:
             kind = record.value.split()[0].rstrip(";").lower()
             if any(value.strip('"').lower().startswith(kind) for value in others):
                 which = "SPF" if spf.is_spf(record.value) else "DMARC"
-                return f"{owner} has an {which} record already: two of them would void each other."
+                return f"{owner} has its {which} record already: two of them void each other."
         if record.type == "SRV" and others:
             return f"{owner} has another SRV record."
         if record.type == "CNAME" and (others or self._has_anything(owner)):
@@ -209,6 +209,11 @@ class Rfc2136:
             answer = dns.query.tcp(message, address, SECONDS, port)
         except dns.tsig.PeerError as error:
             raise CannotUpdate(f"The name server refuses the key ({_word(error)}).") from None
+        except dns.exception.FormError:
+            raise CannotUpdate(
+                "The name server does not sign its answer: has it a zone for this domain, and the "
+                "key?"
+            ) from None
         except (dns.exception.DNSException, OSError, EOFError) as error:
             raise CannotUpdate(f"The name server does not answer ({_word(error)}).") from None
         code = answer.rcode()

@@ -94,7 +94,8 @@ class NameServer:
         return sorted(rdata.to_text() for rrset in answer.answer for rdata in rrset)
 
     def _write(self, name: str) -> None:
-        self.serials[name] = self.serials.get(name, 0) + 1
+        # Each dynamic update raises it by one, and an older zone would not be loaded.
+        self.serials[name] = self.serials.get(name, 0) + 1000
         shown = name or "."
         origin = f"{name}." if name else "."
         soa = f"@ SOA ns.names.test. root.names.test. {self.serials[name]} 3600 600 86400 5"
@@ -137,7 +138,9 @@ template:
     storage: "{self.folder}"
     acl: updates
     semantic-checks: off
-    journal-max-usage: 1M
+    journal-content: none
+    zonefile-sync: 0
+    zonefile-load: whole
 zone:
 {zones}""",
             encoding="utf-8",
