@@ -26,8 +26,8 @@ _SENTENCES = {
     "is sent from it may be taken for spam.",
     "attention": "A record that was in the DNS is gone, or another stands in its place. Mail is "
     "still accepted here, but senders may no longer find their way.",
-    "blocked": "The records in the DNS have not led here for three days. Mail that is sent to the "
-    "domain goes elsewhere or is returned.",
+    "blocked": "A record that mail needs has been gone for three days. Mail to or from the domain "
+    "goes elsewhere, is returned or taken for spam.",
 }
 
 

@@ -93,6 +93,17 @@
     counter.textContent = used > 60 ? `${used} of 72 bytes used` : "";
   });
 
+  // What takes some seconds says so; the answer is another page, or this one anew.
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (!button?.dataset.busy) return;
+    button.ariaBusy = "true";
+    say(button.dataset.busy);
+  });
+  window.addEventListener("pageshow", () => {
+    for (const button of document.querySelectorAll("[aria-busy]")) button.ariaBusy = null;
+  });
+
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });

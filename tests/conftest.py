@@ -26,6 +26,7 @@ from app.extensions import Base, db
 from app.operations import OPERATIONS
 from tests import postgres
 from tests.applications import Applications, closed_file
+from tests.dns.name_server import NameServer
 from tests.nameless import resolver
 
 # The same examples at every run, and no clock: a slow machine is not a wrong answer.
@@ -74,6 +75,20 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             _follow_the_epoch()
             db.engine.dispose()
         yield settings.database_url
+
+
+@pytest.fixture(scope="module")
+def own_name_server() -> Iterator[NameServer]:
+    """A name server for the tests of one file."""
+    with NameServer() as server:
+        yield server
+
+
+@pytest.fixture
+def name_server(own_name_server: NameServer) -> NameServer:
+    """A name server that has no zones yet; needs the marks `real` and `needs_knot`."""
+    own_name_server.begin_anew()
+    return own_name_server
 
 
 def _follow_the_epoch() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from app.demo.dovecot import missing_packages
 from tests import postgres
 from tests.browser import parts as browser
+from tests.dns import name_server
 from tests.mcp import parts as mcp
 from tests.node import mail_server
 
@@ -25,6 +26,8 @@ def lacking() -> Iterator[str]:
         yield "the installer's language: apt-get install shellcheck"
     if postgres.binaries() is None:
         yield f"PostgreSQL: apt-get install {postgres.PACKAGE}"
+    if name_server.programs() is None:
+        yield f"Knot, a name server: apt-get install {name_server.PACKAGE}"
     yield from browser.lacking()
     yield from mcp.lacking()
 

@@ -1,78 +1,103 @@
-"""Who runs a domain's name servers, by their names: customers know a company, not its servers."""
+"""Who a domain's name servers belong to, so that its owner knows where to change the records."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-# The end of the name servers' names, and how the company is called.
-_PROVIDERS = {
-    "cloudflare.com": "Cloudflare",
-    "transip.net": "TransIP",
-    "transip.nl": "TransIP",
-    "transip.eu": "TransIP",
-    "domaincontrol.com": "GoDaddy",
-    "registrar-servers.com": "Namecheap",
-    "ui-dns.com": "IONOS",
-    "ui-dns.de": "IONOS",
-    "ui-dns.org": "IONOS",
-    "ui-dns.biz": "IONOS",
-    "hostnet.nl": "Hostnet",
-    "hostnetbv.com": "Hostnet",
-    "hostnetbv.nl": "Hostnet",
-    "ovh.net": "OVHcloud",
-    "anycast.me": "OVHcloud",
-    "gandi.net": "Gandi",
-    "azure-dns.com": "Azure",
-    "azure-dns.net": "Azure",
-    "googledomains.com": "Squarespace",
-    "squarespacedns.com": "Squarespace",
-    "nsone.net": "NS1",
-    "digitalocean.com": "DigitalOcean",
-    "hetzner.com": "Hetzner",
-    "hetzner.de": "Hetzner",
-    "first-ns.de": "Hetzner",
-    "second-ns.de": "Hetzner",
-    "second-ns.com": "Hetzner",
-    "rzone.de": "Strato",
-    "one.com": "one.com",
-    "mijndomein.nl": "Mijndomein",
-    "metaregistrar.nl": "Mijndomein",
-    "versio.nl": "Versio",
-    "nsversio.nl": "Versio",
-    "webhostingserver.nl": "Antagonist",
-    "antagonist.nl": "Antagonist",
-    "argewebhosting.nl": "Argeweb",
-    "argewebhosting.com": "Argeweb",
-    "neostrada.nl": "Neostrada",
-    "vimexx.nl": "Vimexx",
-    "zxcs.nl": "Vimexx",
-    "cloud86.nl": "Cloud86",
-    "is.nl": "Yourhosting",
-    "yourhosting.nl": "Yourhosting",
-    "openprovider.nl": "Openprovider",
-    "openprovider.be": "Openprovider",
-    "combell.net": "Combell",
-    "wixdns.net": "Wix",
-    "wordpress.com": "WordPress.com",
-    "dnsimple.com": "DNSimple",
-    "desec.io": "deSEC",
-    "inwx.de": "INWX",
-    "porkbun.com": "Porkbun",
-    "name.com": "Name.com",
-    "dreamhost.com": "DreamHost",
-    "bluehost.com": "Bluehost",
-    "linode.com": "Akamai",
-    "vercel-dns.com": "Vercel",
-}
+_AT = "Enter “@” as the name for the domain itself."
+_EMPTY = "Leave the name empty for the domain itself."
+_ALONE = "Enter names without the domain, which is added."
+_NO_DOT = "Enter values without the dot at the end."
 
 
-def provider_of(name_servers: Sequence[str]) -> str | None:
-    """The company behind name servers; the name they end in where it is not known which."""
-    for server in name_servers:
-        labels = server.split(".")
-        if "awsdns-" in server:
-            return "Amazon Route 53"
-        for length in range(2, len(labels) + 1):
-            if found := _PROVIDERS.get(".".join(labels[-length:])):
-                return found
-    return ".".join(name_servers[0].split(".")[-2:]) if name_servers else None
+@dataclass(frozen=True)
+class Host:
+    """A provider: its name, how the names of its name servers end, and what to mind there."""
+
+    name: str
+    endings: tuple[str, ...]
+    hint: str = _ALONE
+
+
+_HOSTS = (
+    Host(
+        "Cloudflare",
+        ("ns.cloudflare.com", "foundationdns.com", "foundationdns.net", "foundationdns.org"),
+        f"{_AT} Switch the proxy off (grey cloud, “DNS only”) for every name used for mail.",
+    ),
+    Host("TransIP", ("transip.net", "transip.nl", "transip.eu"), f"{_AT} End values with a dot."),
+    Host("GoDaddy", ("domaincontrol.com",), f"{_AT} {_NO_DOT}"),
+    Host(
+        "Namecheap",
+        ("registrar-servers.com", "namecheaphosting.com"),
+        f"{_AT} {_NO_DOT} Choose “Custom MX” under “Mail settings” first.",
+    ),
+    Host(
+        "IONOS",
+        ("ui-dns.com", "ui-dns.de", "ui-dns.org", "ui-dns.biz", "1and1.com", "ionos.com"),
+        f"{_AT} {_NO_DOT}",
+    ),
+    Host("Hostnet", ("hostnet.nl", "hostnet.eu", "hostnetbv.com", "hostnetbv.nl")),
+    Host("OVHcloud", ("ovh.net", "ovh.ca", "anycast.me"), f"{_EMPTY} End values with a dot."),
+    Host("Gandi", ("gandi.net",), f"{_AT} End values with a dot."),
+    Host("Amazon Route 53", (), _EMPTY),
+    Host("Squarespace (formerly Google Domains)", ("googledomains.com",), f"{_AT} {_NO_DOT}"),
+    Host("Squarespace", ("squarespacedns.com",), f"{_AT} {_NO_DOT}"),
+    Host("Google Cloud DNS", (), f"{_EMPTY} End values with a dot."),
+    Host("DigitalOcean", ("digitalocean.com",), f"{_AT} End values with a dot."),
+    Host(
+        "Hetzner",
+        ("ns.hetzner.com", "ns.hetzner.de", "first-ns.de", "second-ns.de", "second-ns.com"),
+        f"{_AT} End values with a dot.",
+    ),
+    Host("Strato", ("rzone.de", "strato.de", "strato.nl"), _NO_DOT),
+    Host("one.com", ("one.com", "one-dns.net"), f"{_EMPTY} {_NO_DOT}"),
+    Host("Mijndomein", ("metaregistrar.nl", "metaregistrar.com", "mijndomein.nl"), f"{_AT}"),
+    Host("Versio", ("versio.nl", "nszero1.nl", "nszero2.nl"), f"{_AT}"),
+    Host("Antagonist", ("webhostingserver.nl", "antagonist.nl", "antagonist.net"), f"{_AT}"),
+    Host("Vimexx", ("zxcs.nl", "zxcs.be", "zxcs.eu", "vimexx.nl"), f"{_AT}"),
+    Host("Combell", ("combell.net", "combell.com"), f"{_AT}"),
+    Host("Openprovider", ("openprovider.nl", "openprovider.be", "openprovider.eu"), _EMPTY),
+    Host("Yourhosting", ("yourhosting.nl", "yourhosting.eu"), f"{_AT}"),
+    Host("Microsoft Azure", (), f"{_AT}"),
+    Host("Wix", ("wixdns.net",), f"{_EMPTY} {_NO_DOT}"),
+    Host("Vercel", ("vercel-dns.com",), f"{_EMPTY} {_NO_DOT}"),
+    Host("Netlify", ("nsone.net",), f"{_AT} {_NO_DOT}"),
+    Host("Porkbun", ("porkbun.com",), f"{_EMPTY} {_NO_DOT}"),
+    Host("DNSimple", ("dnsimple.com", "dnsimple-edge.net"), f"{_EMPTY} {_NO_DOT}"),
+    Host("Bunny", ("bunny.net",), f"{_EMPTY} {_NO_DOT}"),
+    Host("Hostinger", ("dns-parking.com", "hostinger.com"), f"{_AT} {_NO_DOT}"),
+    Host("Infomaniak", ("infomaniak.ch", "infomaniak.com"), f"{_EMPTY} {_NO_DOT}"),
+    Host("Linode", ("linode.com",), f"{_EMPTY} {_NO_DOT}"),
+)
+# Names with a number in them: ns-1536.awsdns-00.co.uk, ns-cloud-a1.googledomains.com, ns1-01.….
+_BY_PART = (
+    (".awsdns-", "Amazon Route 53"),
+    ("ns-cloud-", "Google Cloud DNS"),
+    (".azure-dns.", "Microsoft Azure"),
+)
+_BY_NAME = {host.name: host for host in _HOSTS}
+
+
+def provider_of(name_servers: Iterable[str]) -> str | None:
+    """The provider that has most of these name servers, None when nobody known has any."""
+    names = [_host(name.lower().removesuffix(".")) for name in name_servers]
+    known = [name for name in names if name]
+    return max(sorted(set(known)), key=known.count) if known else None
+
+
+def hint_of(provider: str | None) -> str | None:
+    """What to mind when entering records there."""
+    host = _BY_NAME.get(provider or "")
+    return host.hint if host else None
+
+
+def _host(server: str) -> str | None:
+    for part, name in _BY_PART:
+        if part in server:
+            return name
+    for host in _HOSTS:
+        if any(server == ending or server.endswith(f".{ending}") for ending in host.endings):
+            return host.name
+    return None

@@ -1,271 +1,247 @@
-"""Asking the DNS about one domain: its own name servers, and a resolver, as the world sees it.
+"""Asking the DNS about many domains, within a bounded time, whatever name servers do.
 
-A domain's owner chooses its name servers and what they say, so nothing here waits longer than its
-deadline, raises because of an answer, or asks machines that only the panel can reach.
+Plain threads and questions one after another: a domain takes about fifteen, most of them answered
+within milliseconds, and what waits for a silent server waits in a thread of its own.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import threading
 import time
-from collections import Counter
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..config import Settings
-
-# dnspython takes 80 ms to load, so whoever asks first loads it: not every start of the panel.
 if TYPE_CHECKING:
-    from dns.message import Message
-    from dns.rrset import RRset
+    from ..config import Settings
+    from .wire import Reply, Server
 
-Server = tuple[str, int]  # an address and a port
+Status = Literal["found", "nothing", "nowhere", "failed"]
 
-QUERY_SECONDS = 1.5  # how long one name server may take
-MAX_SERVERS, MAX_VALUES, MAX_LENGTH = 3, 20, 300
-UDP_BYTES = 1232  # an answer of this size passes everywhere (https://www.dnsflagday.net/2020/)
+_RESOLVER_PATIENCE = 0.5  # seconds more: it may have to ask several servers itself
+OWN_TRIES, RESOLVER_TRIES = 3, 2
+MAX_HOPS = 3  # answers that only name another name to ask for
+_SILENT_TWICE = 2
+_ALL_SILENT = 64  # a resolver is silent for a domain whose name servers are, too: that says little
+_MAX_KEPT = 20_000
+_MAX_SIZE = 4096  # characters of an answer that is kept, or a hostile one would fill the memory
+_RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 @dataclass(frozen=True)
 class Asking:
-    """How to ask: whom, and for how many seconds in all about one domain.
+    """How to ask.
 
-    No `resolvers` means those of this machine. Name servers at private addresses are asked at
-    `private_port`, and never where that is 0.
+    `resolvers` are addresses and ports, none for those of this machine. `private_port` is where
+    name servers at addresses of private networks are asked; 0 for never, since whoever owns a
+    domain could have the panel ask machines of its own network. `seconds` is the time for all
+    about one domain, `patience` for one question to one of its name servers: packets across the
+    world and back take 0.3.
     """
 
-    resolvers: tuple[Server, ...] = ()
+    resolvers: tuple[tuple[str, int], ...] = ()
     private_port: int = 0
     seconds: float = 6.0
+    patience: float = 1.5
 
     @classmethod
     def of(cls, settings: Settings) -> Asking:
         """As the settings say."""
-        return cls(settings.dns_resolvers or _of_this_machine(), settings.dns_private_port)
+        return cls(settings.dns_resolvers, settings.dns_private_port)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What there is of a name and type; `unknown` if nobody answered.
+    """What is known of a name and type: values, that there are none, that the name does not exist.
 
-    `values` are as in a zone file, in lower case but for texts, which are joined and without
-    quotes; `alias` is the name that stands in for the one that was asked for.
+    `aliases` are the names it led through, `zone` the zone that denied it. Of one that failed,
+    `problem` is what went wrong, the end of a sentence that begins with who was asked, and
+    `referred` are the name servers it was sent to.
     """
 
-    state: Literal["found", "none", "unknown"]
+    status: Status
     values: tuple[str, ...] = ()
-    alias: str | None = None
-    name_exists: bool = True
+    aliases: tuple[str, ...] = ()
+    zone: str | None = None
+    problem: str = ""
+    referred: tuple[str, ...] = ()
 
 
-UNKNOWN = Answer("unknown")
+SILENT = Answer("failed", problem="did not answer")
 
 
-class Silent:
-    """Name servers that did not answer: after twice, nobody waits for them again in this run."""
+class Run:
+    """What is learned while several domains are checked: silent servers, and shared answers.
 
-    def __init__(self) -> None:
-        self._times: Counter[Server] = Counter()
+    Shared by threads.
+    """
 
-    def note(self, server: Server) -> None:
-        """One did not answer in time."""
-        self._times[server] += 1
+    def __init__(self, asking: Asking) -> None:
+        self.asking = asking
+        self.resolvers = asking.resolvers or resolvers_of_this_machine()
+        self._silences: dict[Server, int] = {}
+        self._kept: dict[tuple[str, str], Answer] = {}
+        self._lock = threading.Lock()
 
-    def __contains__(self, server: Server) -> bool:
-        return self._times[server] > 1
+    def is_given_up(self, server: Server) -> bool:
+        """Whether a server kept silent so often that nobody waits for it again in this run."""
+        limit = _ALL_SILENT if server in self.resolvers else _SILENT_TWICE
+        return self._silences.get(server, 0) >= limit
+
+    def note(self, server: Server, *, answered: bool) -> None:
+        """Count silences in a row: among thousands of answers some packets are always lost."""
+        with self._lock:
+            self._silences[server] = 0 if answered else self._silences.get(server, 0) + 1
+
+    def kept(self, name: str, kind: str) -> Answer | None:
+        """What was answered before."""
+        return self._kept.get((name, kind))
+
+    def keep(self, name: str, kind: str, answer: Answer) -> None:
+        """Keep an answer for the other domains, unless it is too much."""
+        if sum(map(len, answer.values)) > _MAX_SIZE:
+            return
+        with self._lock:
+            if len(self._kept) >= _MAX_KEPT:
+                self._kept.clear()
+            self._kept[name, kind] = answer
 
 
 @dataclass
-class Inquiry:
-    """All questions about one domain, until their time is over."""
+class Look:
+    """The look at one domain: until when, and who answered. Of one thread."""
 
-    domain: str
-    asking: Asking
-    silent: Silent = field(default_factory=Silent)
-    deadline: float = 0.0
-    sources: set[Server] = field(default_factory=set)
-    name_servers: tuple[str, ...] = ()
-    is_registered: bool = True
-    _own: list[Server] = field(default_factory=list)
-    _known: dict[tuple[str, str, bool], Answer] = field(default_factory=dict)
+    run: Run
+    end: float
+    answered: set[Server] = field(default_factory=set)
+    is_own_silent: bool = False
 
-    def __post_init__(self) -> None:
-        self.deadline = time.monotonic() + self.asking.seconds
-        self._find_name_servers()
-
-    def own(self, name: str, kind: str) -> Answer:
-        """What the domain's own name servers say; where the name is an alias, the resolver."""
-        return self._answer(name, kind, is_own=True)
+    @classmethod
+    def at_one_domain(cls, run: Run) -> Look:
+        """A look that begins now."""
+        return cls(run, time.monotonic() + run.asking.seconds)
 
     def public(self, name: str, kind: str) -> Answer:
-        """What a resolver says."""
-        return self._answer(name, kind, is_own=False)
+        """What the resolvers say, to the end of a chain of aliases."""
+        answer = self._resolved(name, kind)
+        hops = 1
+        while answer.status == "nothing" and answer.aliases and hops < MAX_HOPS:
+            more = self._resolved(answer.aliases[-1], kind)
+            answer = replace(more, aliases=answer.aliases + more.aliases)
+            hops += 1
+        return answer
 
-    def best(self, name: str, kind: str) -> Answer:
-        """What the own name servers say, the resolver where none of them answers."""
-        said = self.own(name, kind)
-        return said if said.state != "unknown" else self.public(name, kind)
+    def shared(self, name: str, kind: str) -> Answer:
+        """What the resolvers say of a name that other domains ask for, too."""
+        known = self.run.kept(name, kind)
+        if known is None:
+            known = self.public(name, kind)
+            self.run.keep(name, kind, known)
+        return known
 
-    def _answer(self, name: str, kind: str, *, is_own: bool) -> Answer:
-        key = (name, kind, is_own)
-        if key not in self._known:
-            self._known[key] = self._ask(name, kind, is_own=is_own)
-        return self._known[key]
+    def own(self, servers: tuple[Server, ...], name: str, kind: str) -> Answer:
+        """What the domain's own name servers say: the first of them that answers for it.
 
-    def _ask(self, name: str, kind: str, *, is_own: bool) -> Answer:
-        message = self._message(name, kind, is_own=is_own)
-        if message is None:
-            return UNKNOWN
-        found = _read(message, kind)
-        leads_elsewhere = is_own and found.alias and not found.values and kind != "CNAME"
-        if found.alias and leads_elsewhere:
-            there = self.public(found.alias, kind)
-            return Answer(there.state, there.values, found.alias)
-        return found
+        A chain of aliases that leads out of their zone is followed by the resolvers.
+        """
+        if self.is_own_silent:
+            return SILENT
+        answer = self._asked(servers, name, kind, recursive=False, tries=OWN_TRIES)
+        self.is_own_silent = answer == SILENT  # what time is left is for the resolvers
+        return self._followed(answer, kind)
 
-    def _message(self, name: str, kind: str, *, is_own: bool) -> Message | None:
-        servers = self._own if is_own else self.asking.resolvers[:MAX_SERVERS]
-        for server in servers:
-            message = self._exchange(server, name, kind, recursion=not is_own)
-            if message is not None:
-                self.sources.add(server)
-                return message
-        return None
+    def each(self, servers: tuple[Server, ...], name: str, kind: str) -> list[Answer]:
+        """What each of the domain's own name servers says, of those that answer for it."""
+        tries = 2 if len(servers) == 1 else 1
+        asked = [
+            self._asked((server,), name, kind, recursive=False, tries=tries) for server in servers
+        ]
+        return [self._followed(answer, kind) for answer in asked if answer.status != "failed"]
 
-    def _exchange(self, server: Server, name: str, kind: str, *, recursion: bool) -> Message | None:
-        """One server's answer; None when there is none, or none that says anything."""
-        import dns.exception
-        import dns.flags
-        import dns.message
-        import dns.query
-        import dns.rcode
+    def _followed(self, answer: Answer, kind: str) -> Answer:
+        """The end of a chain of aliases that leads out of the zone."""
+        if answer.status != "nothing" or not answer.aliases:
+            return answer
+        more = self.public(answer.aliases[-1], kind)
+        return replace(more, aliases=answer.aliases + more.aliases)
 
-        left = self.deadline - time.monotonic()
-        if left <= 0 or server in self.silent:
-            return None
-        address, port = server
-        try:
-            query = dns.message.make_query(name, kind, use_edns=0, payload=UDP_BYTES)
-            if not recursion:
-                query.flags &= ~dns.flags.RD
-            seconds = min(QUERY_SECONDS, left)
-            message, _used_tcp = dns.query.udp_with_fallback(
-                query, address, seconds, port, ignore_unexpected=True, ignore_errors=True
-            )
-        except (dns.exception.Timeout, OSError):
-            self.silent.note(server)
-            return None
-        except (dns.exception.DNSException, ValueError, EOFError):
-            return None
-        is_answer = message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
-        # A name server that only points to others does not know the domain.
-        is_lame = not recursion and not message.flags & dns.flags.AA
-        return None if is_lame or not is_answer or _is_referral(message) else message
+    def _resolved(self, name: str, kind: str) -> Answer:
+        return self._asked(self.run.resolvers, name, kind, recursive=True, tries=RESOLVER_TRIES)
 
-    def _find_name_servers(self) -> None:
-        """Whom the zone that the domain is in has named, and where they can be asked."""
-        zone: str | None = self.domain
-        for _ in range(2):
-            message = self._message(zone, "NS", is_own=False) if zone else None
-            if message is None:
-                return
-            found = _read(message, "NS")
-            if found.values:
+    def _asked(
+        self, servers: tuple[Server, ...], name: str, kind: str, *, recursive: bool, tries: int
+    ) -> Answer:
+        from . import wire
+
+        answer = SILENT
+        for server in (servers * tries)[:tries]:
+            left = self.end - time.monotonic()
+            if left <= 0:
                 break
-            if zone == self.domain and not found.name_exists:
-                self.is_registered = False
-            zone = _zone_of(message)
-        else:
-            return
-        self.is_registered = self.is_registered or zone != self.domain
-        self.name_servers = tuple(sorted(value.rstrip(".") for value in found.values))
-        for host in self.name_servers:
-            if len(self._own) >= MAX_SERVERS:
-                return
-            self._own += self._places(host)[: MAX_SERVERS - len(self._own)]
-
-    def _places(self, host: str) -> list[Server]:
-        """Where a name server can be asked: not at addresses of a private network."""
-        addresses = self.public(host, "A").values or self.public(host, "AAAA").values
-        places = [(address, self._port(address)) for address in addresses]
-        return [(address, port) for address, port in places if port]
-
-    def _port(self, address: str) -> int:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return 0
-        is_public = parsed.is_global and not parsed.is_multicast
-        return 53 if is_public else self.asking.private_port
+            if self.run.is_given_up(server):
+                continue
+            patience = self.run.asking.patience + (_RESOLVER_PATIENCE if recursive else 0)
+            try:
+                reply = wire.ask(server, name, kind, min(left, patience), recursive=recursive)
+            except wire.Silent:
+                self.run.note(server, answered=False)
+                continue
+            except wire.Unusable:
+                answer = Answer("failed", problem="could not be asked")
+                continue
+            self.run.note(server, answered=True)
+            answer = _answer(reply, recursive=recursive)
+            if answer.status != "failed":
+                self.answered.add(server)
+                break
+        return answer
 
 
-def _is_referral(message: Message) -> bool:
-    """Whether it only names others who may know (RFC 1034, section 4.3.1)."""
-    import dns.rdatatype
+def _answer(reply: Reply, *, recursive: bool) -> Answer:
+    if reply.rcode == "NXDOMAIN" and not reply.aliases:
+        return Answer("nowhere", zone=reply.zone)
+    if reply.rcode not in ("NOERROR", "NXDOMAIN"):
+        return Answer("failed", problem=f"answered {reply.rcode}")
+    if not recursive and not reply.is_authoritative:
+        return Answer("failed", problem="answered that others are responsible")
+    if recursive and reply.referred:
+        return Answer("failed", problem="answered that others know", referred=reply.referred)
+    status: Status = "found" if reply.values else "nothing"
+    aliases = reply.aliases if reply.rcode == "NOERROR" else ()
+    return Answer(status, reply.values, aliases, reply.zone)
 
-    kinds = {rrset.rdtype for rrset in message.authority}
-    return not message.answer and dns.rdatatype.NS in kinds and dns.rdatatype.SOA not in kinds
+
+def is_public(address: str) -> bool:
+    """Whether a name server at this address is on the internet, not on somebody's own network.
+
+    Addresses of IPv6 that stand for one of IPv4 count as that (RFC 4291, 6052 and 3056).
+    """
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped or parsed.sixtofour or parsed.teredo:
+            return False
+        if parsed in ipaddress.ip_network("64:ff9b::/96"):
+            return False
+    return parsed.is_global and not parsed.is_multicast
 
 
-def _of_this_machine() -> tuple[Server, ...]:
-    import dns.exception
-    import dns.resolver
-
+def resolvers_of_this_machine(path: Path = _RESOLV_CONF) -> tuple[Server, ...]:
+    """The name servers of resolv.conf(5), at most three; the own machine's where it names none."""
     try:
-        servers = dns.resolver.Resolver().nameservers
-    except dns.exception.DNSException:
-        return ()
-    return tuple((str(server), 53) for server in servers)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    words = [line.split() for line in lines]
+    named = [pair[1] for pair in words if len(pair) > 1 and pair[0] == "nameserver"]
+    return tuple((address, 53) for address in named if _is_address(address))[:3] or (
+        ("127.0.0.1", 53),
+    )
 
 
-def _read(message: Message, kind: str) -> Answer:
-    """What a message says of the name and type that it answers (RFC 1034, section 4.3.2)."""
-    import dns.exception
-    import dns.message
-    import dns.rcode
-
-    exists = message.rcode() != dns.rcode.NXDOMAIN
-    if not isinstance(message, dns.message.QueryMessage):
-        return UNKNOWN
+def _is_address(text: str) -> bool:
     try:
-        chain = message.resolve_chaining()
-    except dns.exception.DNSException:  # an alias of itself, or an answer for no name
-        return Answer("none", name_exists=exists)
-    alias = _name(chain.canonical_name.to_text()) if chain.cnames else None
-    if kind == "CNAME" and chain.answer is None and alias:
-        return Answer("found", (f"{alias}.",), alias)
-    if chain.answer is None:
-        return Answer("none", alias=alias, name_exists=exists)
-    return Answer("found", _values(chain.answer, kind), alias)
-
-
-def _values(rrset: RRset, kind: str) -> tuple[str, ...]:
-    texts = []
-    for rdata in list(rrset)[:MAX_VALUES]:
-        if kind == "TXT":
-            text = b"".join(rdata.strings).decode("utf-8", "replace")
-        else:
-            text = rdata.to_text().lower()
-        texts.append(printable(text))
-    return tuple(sorted(texts))
-
-
-def printable(text: str) -> str:
-    """A stranger's text as one line that can be shown, cut where it is too long to be sensible."""
-    line = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
-    return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 1] + "…"
-
-
-def _name(text: str) -> str:
-    return printable(text.rstrip(".").lower())
-
-
-def _zone_of(message: Message) -> str | None:
-    """The zone a name is in, by the SOA of an answer that there is nothing (RFC 2308)."""
-    import dns.rdatatype
-
-    for rrset in message.authority:
-        if rrset.rdtype == dns.rdatatype.SOA:
-            name = _name(rrset.name.to_text())
-            return name if "." in name else None
-    return None
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,23 +1,29 @@
-"""The proof that a domain is one's own: a TXT record with a text that was made for it.
+"""Proof that a domain is somebody's own: a text in its zone that only they were told.
 
-It stands at a name of its own (RFC 8552), beside which nothing else is disturbed.
+The domain's own name servers are authoritative. All of them that answer have to show it: one that
+somebody else got hold of, or a resolver that was lied to, proves nothing while the others say
+otherwise. The resolvers' word counts only where none of the own ones can be asked, such as from
+behind a firewall.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .lookup import Answer, Asking, Inquiry
+from . import delegation, judge
+from .lookup import Answer, Asking, Look, Run
 from .records import Record
 
-_WHY = "Required: it proves that the domain is yours. It can go once the domain is linked."
+NAME = "_mailcote"
 _PREFIX = "mailcote-verification="
+_WHY = "Proves that the domain is yours. It can be removed once the domain is linked."
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What was found in place of the proof, in a sentence for who is to add it."""
+    """Whether the text is there; what was found in its place, and a sentence for a customer."""
 
     state: Literal["proven", "missing", "different", "unknown"]
     found: tuple[str, ...]
@@ -26,39 +32,52 @@ class Proof:
 
 def proof_record(token: str) -> Record:
     """The record that proves it."""
-    return Record("TXT", "_mailcote", f"{_PREFIX}{token}", "ownership", _WHY)
+    return Record("TXT", NAME, f"{_PREFIX}{token}", "ownership", _WHY)
 
 
 def look_for_proof(domain: str, token: str, asking: Asking) -> Proof:
-    """Look for it at the domain's own name servers, which decide.
+    """Look for the text in the domain's zone. Takes `asking.seconds` at most."""
+    look = Look.at_one_domain(Run(asking))
+    where = delegation.find(look, domain)
+    if where.status == "nowhere":
+        return Proof("missing", (), f"{domain} is not registered, or has no name servers yet.")
+    name = f"{NAME}.{domain}"
+    own = look.each(where.servers, name, "TXT")
+    answers = own or [each for each in [look.public(name, "TXT")] if each.status != "failed"]
+    if not answers:
+        return Proof(
+            "unknown",
+            (),
+            f"The name servers of {domain} did not answer. This is tried again by itself.",
+        )
+    return _judged(name, token, answers)
 
-    A resolver may still show what was there before, and can be lied to: it is believed only where
-    no name server of the domain's own answers.
-    """
-    record = proof_record(token)
-    inquiry = Inquiry(domain, asking)
-    name = record.full_name(domain)
-    said = inquiry.best(name, "TXT")
-    if record.value in said.values:
-        return Proof("proven", said.values, f"The record of {domain} is there.")
-    if said.state == "unknown":
-        return Proof("unknown", (), f"The name servers of {domain} do not answer just now.")
-    if not inquiry.is_registered:
-        return Proof("missing", (), f"{domain} is not in the DNS at all: is it registered?")
-    ours = tuple(value for value in said.values if value.startswith(_PREFIX))
+
+def _judged(name: str, token: str, answers: Sequence[Answer]) -> Proof:
+    wanted = proof_record(token).value
+    showing = [answer for answer in answers if wanted in map(_bare, answer.values)]
+    if len(showing) == len(answers):
+        return Proof("proven", (wanted,), f"The text was found at {name}.")
+    if showing:
+        sentence = (
+            f"{len(showing)} of {len(answers)} name servers show the text at {name}; the others "
+            "follow, mostly within an hour. This is tried again by itself."
+        )
+        return Proof("missing", (wanted,), sentence)
+    texts = dict.fromkeys(text for answer in answers for text in answer.values)
+    ours = judge.shown(text for text in texts if _PREFIX in text or token in text)
     if ours:
-        sentence = f"The TXT record {name} is there, but with another text: copy it once more."
+        sentence = (
+            f"There is another text at {name}: {ours[0]}. Replace it with the one shown here."
+        )
         return Proof("different", ours, sentence)
-    return Proof("missing", said.values, _where_it_may_be(inquiry, name, record, said))
+    sentence = (
+        f"There is no such text at {name} yet. Add the record at the provider of the domain; it "
+        "can take an hour until it is seen."
+    )
+    return Proof("missing", judge.shown(texts), sentence)
 
 
-def _where_it_may_be(inquiry: Inquiry, name: str, record: Record, said: Answer) -> str:
-    """Where people put it by mistake: at the domain itself, or with the domain twice."""
-    domain = inquiry.domain
-    if record.value in inquiry.best(domain, "TXT").values:
-        return f"The text is at {domain} itself; its record has to be named {record.name}."
-    if record.value in inquiry.best(f"{name}.{domain}", "TXT").values:
-        return f"The record is named {name}.{domain}: enter only {record.name} as its name."
-    if said.values:
-        return f"There is a TXT record {name}, but with another text: copy it once more."
-    return f"There is no TXT record {name} yet. A new one can take an hour to be seen."
+def _bare(text: str) -> str:
+    """A text without what some providers' forms keep around it."""
+    return text.strip().strip('"')

@@ -59,7 +59,7 @@ class Record:
     @property
     def is_required(self) -> bool:
         """Whether mail does not work well without it."""
-        return self.severity in ("ownership", "receiving", "sending")
+        return self.severity in ("receiving", "sending")
 
     @property
     def data(self) -> str:

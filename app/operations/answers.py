@@ -75,7 +75,7 @@ DnsState = Annotated[
         "off: e-mail is not turned on; unproven: ownership is not proven yet; checking: not looked "
         "at yet; pending: no mail arrives yet; receiving: mail arrives, but what is sent may be "
         "taken for spam; ready: all that is required is there; attention: something that was there "
-        "is gone; blocked: so for three days, mail is being lost."
+        "is gone; blocked: so for three days."
     ),
 ]
 

@@ -13,9 +13,10 @@ from sqlalchemy import ColumnElement, func, select
 
 from .. import clock
 from ..caller import Caller
-from ..errors import Forbidden, NotFound
+from ..errors import Forbidden
 from ..extensions import db
 from ..models import (
+    DnsCheck,
     Domain,
     Mailbox,
     Node,
@@ -46,13 +47,15 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True)
 class DomainRow:
-    """A domain with the counts of its mailboxes, the name of its project, and its home."""
+    """A domain with the counts of its mailboxes, the name of its project, its home, and its state
+    in the DNS (app.dns.verdicts.DomainState), None while its e-mail is off."""
 
     domain: Domain
     active: int
     removed: int
     project: str | None
     home: Node | None
+    dns: str | None
 
 
 def domains(caller: Caller) -> list[DomainRow]:
@@ -69,18 +72,10 @@ def mail_domains(caller: Caller) -> Sequence[Domain]:
     ).all()
 
 
-def domain(caller: Caller, name: str) -> DomainRow:
-    """One domain of the caller's project, by one query. Raises NotFound."""
+def domain_or_none(caller: Caller, name: str) -> DomainRow | None:
+    """One domain of the caller's project, by one query."""
     rows = domain_rows((Domain.name == name) & (Domain.project_id == caller.project_id))
-    if not rows:
-        raise NotFound("DOMAIN_NOT_FOUND", f"{name} is not linked to this project.", field="domain")
-    return rows[0]
-
-
-def mail_nodes(caller: Caller) -> Sequence[Node]:  # noqa: ARG001 - names in the DNS are no secret
-    """The nodes with a public name, as MX records name them; not those in other hands."""
-    query = select(Node).where(Node.host.is_not(None), Node.lost_at.is_(None))
-    return db.session.scalars(query.order_by(Node.name)).all()
+    return rows[0] if rows else None
 
 
 def domain_rows(condition: ColumnElement[bool]) -> list[DomainRow]:
@@ -102,10 +97,12 @@ def domain_rows(condition: ColumnElement[bool]) -> list[DomainRow]:
             func.coalesce(counts.c.removed, 0),
             Project.name,
             Node,
+            DnsCheck.state,
         )
         .outerjoin(counts, counts.c.domain_id == Domain.id)
         .outerjoin(Project, Project.id == Domain.project_id)
         .outerjoin(Node, Node.id == Domain.home_node_id)
+        .outerjoin(DnsCheck, DnsCheck.domain_id == Domain.id)
         .where(condition)
         .order_by(Domain.name)
     )

@@ -11,7 +11,8 @@ from .. import clock
 from ..caller import Caller
 from ..database import write_transaction
 from ..dns.lookup import Asking
-from ..dns.proof import Proof, look_for_proof
+from ..dns.proof import Proof, look_for_proof, proof_record
+from ..dns.records import Record
 from ..extensions import db, settings
 from ..models import Domain, DomainClaim
 from .asking import asking
@@ -28,6 +29,17 @@ def claim_of(caller: Caller, domain: str) -> DomainClaim | None:
         )
     )
     return found
+
+
+def live_claim_of(caller: Caller, domain: str) -> DomainClaim | None:
+    """The same, unless its time is over."""
+    claim = claim_of(caller, domain)
+    return claim if claim and claim.expires_at > clock.now() else None
+
+
+def proof_of(claim: DomainClaim) -> Record:
+    """The record that proves it."""
+    return proof_record(claim.token)
 
 
 def claims(caller: Caller) -> Sequence[DomainClaim]:

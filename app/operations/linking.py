@@ -18,7 +18,7 @@ from ..extensions import db
 from ..fields import DomainName
 from ..models import Domain, DomainClaim, Project
 from .answers import ClaimAnswer, DomainAnswer, RemovedDomainAnswer
-from .claims import claim_of, look_for, look_for_due
+from .claims import claim_of, live_claim_of, look_for, look_for_due
 from .domains import counted, let_go, refuse_while_in_use
 from .operation import operation
 from .results import Claim, GoneDomain, OneDomain
@@ -54,8 +54,8 @@ def link_domain(caller: Caller, *, domain: DomainName) -> Claim:
 
 
 def _look_for_proof(caller: Caller, *, domain: str) -> None:
-    claim = claim_of(caller, domain)
-    if claim and claim.expires_at > clock.now() and not _is_linked(caller, domain):
+    claim = live_claim_of(caller, domain)
+    if claim and not _is_linked(caller, domain):
         look_for(claim)
 
 
@@ -77,8 +77,8 @@ def verify_domain(caller: Caller, *, domain: DomainName) -> OneDomain:
     row = db.session.scalar(select(Domain).where(Domain.name == domain).with_for_update())
     if row is not None and row.project_id == caller.project_id:
         return counted(caller, [row])[0]
-    claim = claim_of(caller, domain)
-    if claim is None or claim.expires_at <= clock.now():
+    claim = live_claim_of(caller, domain)
+    if claim is None:
         raise NotFound(
             "DOMAIN_NOT_FOUND",
             f"{domain} is not being linked to this project.",

@@ -114,12 +114,16 @@ class DomainRecords:
     is_managed: bool = False
 
     @property
+    def sentence(self) -> str:
+        """What works."""
+        return _SUMMARIES[self.state]
+
+    @property
     def summary(self) -> str:
         """What works, and what is still missing."""
         wrong = [one for one in self.verdicts if one.state not in ("ok", "unknown")]
         missing = ", ".join(f"{one.record.type} {one.record.name}" for one in wrong)
-        sentence = _SUMMARIES[self.state]
-        return f"{sentence} Still to be mended: {missing}." if missing else sentence
+        return f"{self.sentence} Still to be mended: {missing}." if missing else self.sentence
 
     def to_answer(self) -> RecordsAnswer:
         """All of them, and how many."""
@@ -144,7 +148,7 @@ _SUMMARIES = {
     "receiving": "Mail arrives. What is sent may be taken for spam.",
     "ready": "Mail arrives, and receivers can trust what is sent.",
     "attention": "Something that mail needs was there before and is gone.",
-    "blocked": "Mail is being lost: the MX records have not pointed here for three days.",
+    "blocked": "Something that mail needs has been gone for three days: mail is being lost.",
 }
 
 

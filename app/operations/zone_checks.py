@@ -18,14 +18,15 @@ from ..caller import Caller, no_such_domain
 from ..database import write_transaction
 from ..dns.check import Report, check, check_many
 from ..dns.lookup import Asking
-from ..dns.proof import Proof, proof_record
+from ..dns.proof import Proof
+from ..dns.records import Record
 from ..dns.verdicts import DomainState, RecordState, Verdict, domain_state, settled
 from ..extensions import db, settings
 from ..fields import DomainName
 from ..models import DnsCheck, Domain, DomainClaim
 from .answers import RecordsAnswer
 from .asking import asking
-from .claims import claim_of, look_for
+from .claims import live_claim_of, look_for, proof_of
 from .operation import operation
 from .results import DomainRecords
 from .zones import records_of, records_of_all
@@ -181,8 +182,8 @@ def _linked(caller: Caller, name: str) -> Domain | None:
 
 def _claim(caller: Caller, name: str) -> DomainClaim:
     """The project's claim; without one the domain does not exist for it. Raises NotFound."""
-    claim = claim_of(caller, name)
-    if claim is None or claim.expires_at <= clock.now():
+    claim = live_claim_of(caller, name)
+    if claim is None:
         raise no_such_domain(name)
     return claim
 
@@ -201,15 +202,20 @@ def _of_domain(domain: Domain) -> DomainRecords:
     return DomainRecords(
         domain.name,
         state="off" if not domain.email_enabled else row.state if row else "checking",
-        verdicts=[known.get(record) or Verdict.unknown(record) for record in records],
+        verdicts=[known.get(record) or _unknown(record) for record in records],
         checked_at=row.checked_at if row else None,
         provider=row.provider if row else None,
         is_managed=domain.is_registered_here,
     )
 
 
+def _unknown(record: Record) -> Verdict:
+    """Of a record that nobody has looked for yet."""
+    return Verdict(record, "unknown", (), None, None, None, clock.now())
+
+
 def _of_claim(claim: DomainClaim, proof: Proof | None = None) -> DomainRecords:
-    verdict = Verdict.unknown(proof_record(claim.token))
+    verdict = _unknown(proof_of(claim))
     if proof:
         state: RecordState = "ok" if proof.state == "proven" else proof.state
         verdict = replace(verdict, state=state, found=proof.found, advice=proof.sentence)

@@ -28,6 +28,7 @@ from . import (
     mailbox_links,
     mailboxes,
     overview,
+    records,
     tokens,
     welcome,
 )
@@ -40,6 +41,7 @@ BLUEPRINTS = (
     welcome.bp,
     overview.bp,
     domains.bp,
+    records.bp,
     mailboxes.bp,
     mailbox_links.bp,
     tokens.bp,

@@ -84,6 +84,16 @@ def assign(name: str) -> Response:
     return go("admin_domains.show", name=name, said=f"{name} {said}")
 
 
+@bp.post("/<name>/registered")
+@access("admin")
+def register(name: str) -> Response:
+    """Say whether it was registered through the platform."""
+    is_here = request.form.get("registered_here") == "y"
+    OPERATIONS["update-domain"](me(), domain=name, registered_here=is_here)
+    said = "has its records written by itself." if is_here else "has its records left alone."
+    return go("admin_domains.show", name=name, said=f"{name} {said}")
+
+
 @bp.get("/<name>/remove")
 @access("admin")
 def confirm_remove(name: str) -> Response:

@@ -153,6 +153,12 @@ class ConfirmNodeForm(Form):
     typed = StringField("Type the name to confirm", filters=[_trimmed])
 
 
+class LinkDomainForm(Form):
+    """A domain to link."""
+
+    domain = StringField("Domain", filters=[_trimmed])
+
+
 class AdminDomainForm(Form):
     """A domain, with or without a project."""
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from flask import url_for
 
+from ..addresses import parse_domain
+from ..errors import Invalid, NotFound
+
 MAX_TEXT = 100
 
 
@@ -32,6 +35,19 @@ def number_of(text: str | None) -> int | str:
     typed = text or ""
     is_number = typed.isascii() and typed.isdigit() and len(typed) < 11
     return int(typed) if is_number else typed
+
+
+def domain_named(typed: str) -> str:
+    """The domain that an address names; what cannot be one is not there. Raises NotFound."""
+    try:
+        return parse_domain(typed)
+    except Invalid:
+        raise no_such_domain() from None
+
+
+def no_such_domain() -> NotFound:
+    """That there is no such domain, or not for who asks."""
+    return NotFound("DOMAIN_NOT_FOUND", "There is no such domain.")
 
 
 def address_of(endpoint: str, search: object, **changes: object) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench import (
     bench_add_user,
     bench_agent,
+    bench_dns,
     bench_export,
     bench_list,
     bench_live,
@@ -33,7 +34,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     benches = (
         *(bench_add_user, bench_poll, bench_export, bench_list, bench_mailbox_list, bench_start),
-        *(bench_agent, bench_waiting, bench_told, bench_live, bench_mcp),
+        *(bench_agent, bench_waiting, bench_told, bench_live, bench_mcp, bench_dns),
     )
     figures = [figure for bench in benches for figure in bench.figures()]
     show(figures)

@@ -6,17 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.dns.lookup import Asking
-from tests.dns import name_server
-from tests.dns.name_server import Dns
+from tests.dns import world
+from tests.dns.world import Dns
 
 
 @pytest.fixture(scope="package")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dns]:
-    """The world, and the domains' own name servers."""
-    if name_server.program() is None:
-        pytest.skip(f"NOT TESTED with a name server: apt-get install {name_server.PACKAGE}")
-    with name_server.serving(tmp_path_factory.mktemp("dns")) as found:
+def running() -> Iterator[Dns]:
+    """The world, and the domains' own name servers; needs the marks `real` and `needs_knot`."""
+    with world.serving() as found:
         yield found
 
 
@@ -24,10 +21,4 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dns]:
 def servers(running: Dns) -> Iterator[Dns]:
     """The same, without domains."""
     yield running
-    running.reset()
-
-
-@pytest.fixture
-def asking(servers: Dns) -> Asking:
-    """How to ask them."""
-    return Asking((servers.world.address,), servers.own.port)
+    running.begin_anew()

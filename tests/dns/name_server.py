@@ -1,209 +1,263 @@
-"""Private name servers on this machine, for the tests that need the real thing: Knot DNS.
+"""A private Knot name server on loopback, for the tests that need the real thing.
 
-Two of them: one is the world, which the panel asks as its resolver, with a root, the addresses of
-name servers, and domains as everybody sees them by now; the other holds the domains' own zones as
-their owners have just changed them. https://www.knot-dns.cz/docs/3.2/html/reference.html
+It plays every part: the server of the tests' zones, the one their updates are sent to, and the
+resolver. It has the root, so that it says of names in no other zone that they are not there; the
+names `ns.test`, `ns2.test` … are those of its addresses.
 """
 
 from __future__ import annotations
 
 import shutil
-import signal
 import socket
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-import dns.flags
+import dns.exception
 import dns.message
 import dns.query
+import pytest
+
+from tests.processes import eventually, process
 
 PACKAGE = "knot"
-HOST = "127.0.0.1"
-KEY_NAME, KEY = "mailcote", "c2l4dGVlbiBieXRlcyBvZiBrZXkgYW5kIG1vcmU="
-OWN_SERVERS = "@ NS ns.names.test.\n"
-SECONDS = 10
-OWN_BASE = {"names.test": f"ns A {HOST}\n"}
-WORLD_BASE = {"": "", "test": "", **OWN_BASE}
+KEY = "hmac-sha256:mailcote:b3VyIG93biBrZXksIGZvciB0ZXN0cyBvbmx5ISE="
+STRANGERS_KEY = "hmac-sha256:stranger:c29tZWJvZHkgZWxzZSdzIGtleSwgZm9yIHRlc3Q="  # may do nothing
 
-
-def program() -> str | None:
-    """The name server, None when there is none."""
-    return shutil.which("knotd", path="/usr/sbin:/usr/bin")
-
-
-def _free_port() -> int:
-    with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-        stream.bind((HOST, 0))
-        port: int = stream.getsockname()[1]
-        datagrams.bind((HOST, port))
-        return port
-
-
-@dataclass
-class NameServer:
-    """One server with its zones; `zones` are their records without SOA, in a zone file's form."""
-
-    folder: Path
-    port: int = field(default_factory=_free_port)
-    zones: dict[str, str] = field(default_factory=dict)
-    serials: dict[str, int] = field(default_factory=dict)
-    _process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where it can be asked."""
-        return HOST, self.port
-
-    def start(self) -> None:
-        """Start it with the zones it has, those changed by updates as they were left."""
-        self._configure()
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(program()), "-c", str(self.folder / "knot.conf")], stdout=log, stderr=log
-            )
-        self._await_serials()
-
-    def stop(self) -> None:
-        """End it; what updates changed is kept."""
-        if self._process:
-            self._process.terminate()
-            self._process.wait(SECONDS)
-            self._process = None
-
-    def put(self, zones: dict[str, str | None]) -> None:
-        """Replace zones, or remove those that are None, and wait until that is served."""
-        for name, records in zones.items():
-            if records is None:
-                self.zones.pop(name, None)
-            else:
-                self.zones[name] = records
-                self._write(name)
-        if self._process:
-            self._configure()
-            self._process.send_signal(signal.SIGHUP)
-            self._await_serials([name for name, records in zones.items() if records is not None])
-
-    def values(self, name: str, kind: str) -> list[str]:
-        """What it answers, as in a zone file, sorted."""
-        query = dns.message.make_query(name, kind)
-        answer = dns.query.tcp(query, HOST, SECONDS, self.port)
-        return sorted(rdata.to_text() for rrset in answer.answer for rdata in rrset)
-
-    def _write(self, name: str) -> None:
-        # Each dynamic update raises it by one, and an older zone would not be loaded.
-        self.serials[name] = self.serials.get(name, 0) + 1000
-        shown = name or "."
-        origin = f"{name}." if name else "."
-        soa = f"@ SOA ns.names.test. root.names.test. {self.serials[name]} 3600 600 86400 5"
-        text = f"$ORIGIN {origin}\n$TTL 5\n{soa}\n{OWN_SERVERS}{self.zones[name]}\n"
-        (self.folder / f"{shown}zone").write_text(text, encoding="utf-8")
-
-    def _configure(self) -> None:
-        zones = "".join(
-            f'  - domain: "{name or "."}"\n    file: "{name or "."}zone"\n' for name in self.zones
-        )
-        for name in self.zones:
-            if not (self.folder / f"{name or '.'}zone").exists():
-                self._write(name)
-        (self.folder / "knot.conf").write_text(
-            f"""
+SERVER = """
 server:
-    rundir: "{self.folder}"
-    listen: {HOST}@{self.port}
+    listen: [{listen}]
+    rundir: {folder}
     udp-workers: 1
-    tcp-workers: 2
+    tcp-workers: 1
     background-workers: 1
-log:
-  - target: stdout
-    any: info
 database:
-    storage: "{self.folder}"
-    journal-db-max-size: 64M
-    kasp-db-max-size: 16M
-    timer-db-max-size: 16M
+    storage: {folder}
+    journal-db-max-size: 8M
+    timer-db-max-size: 8M
+    kasp-db-max-size: 8M
+log:
+  - target: {folder}/log
+    any: info
 key:
-  - id: {KEY_NAME}
-    algorithm: hmac-sha256
-    secret: {KEY}
+{keys}
 acl:
   - id: updates
-    key: {KEY_NAME}
-    action: [update]
+    key: mailcote
+    action: update
 template:
   - id: default
-    storage: "{self.folder}"
-    acl: updates
-    semantic-checks: off
+    storage: {folder}
     journal-content: none
-    zonefile-sync: 0
     zonefile-load: whole
 zone:
-{zones}""",
-            encoding="utf-8",
-        )
+{zones}
+"""
+ZONE = """$ORIGIN {origin}
+$TTL 60
+@ SOA ns.test. hostmaster.test. {serial} 3600 600 86400 60
+{records}
+"""
 
-    def _await_serials(self, names: list[str] | None = None) -> None:
-        end = time.monotonic() + SECONDS
-        for name in self.zones if names is None else names:
-            while not self._serves(name):
-                assert time.monotonic() < end, (self.folder / "log").read_text()
-                time.sleep(0.01)
 
-    def _serves(self, name: str) -> bool:
-        query = dns.message.make_query(name or ".", "SOA")
+def programs() -> tuple[str, str] | None:
+    """The server and what controls it, None where they are not installed."""
+    where = "/usr/sbin:/usr/bin:/usr/local/sbin"
+    found = [shutil.which(name) or shutil.which(name, path=where) for name in ("knotd", "knotc")]
+    return (found[0], found[1]) if found[0] and found[1] else None
+
+
+needs_knot = pytest.mark.skipif(
+    programs() is None, reason=f"NOT TESTED with a name server: apt-get install {PACKAGE}"
+)
+
+
+class NameServer:
+    """A server with zones that come and go; used with `with`.
+
+    It listens on one port of all `addresses`. Another that is to answer differently is given the
+    same `port` and addresses of its own, such as 127.0.0.3.
+    """
+
+    def __init__(self, *addresses: str, port: int = 0) -> None:
+        found = programs()
+        assert found, f"install {PACKAGE}"
+        self._knotd, self._knotc = found
+        self.addresses = addresses or ("127.0.0.1",)
+        self.port = port or _free_port(self.addresses)
+        self._zones: dict[str, bool] = {}  # by name, whether updates are taken
+        self._serials = count(1_000_000, 1_000_000)  # updates count up in between
+
+    @property
+    def as_resolver(self) -> tuple[str, int]:
+        """Address and port, as settings name a resolver and a server that takes updates."""
+        return self.addresses[0], self.port
+
+    def __enter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="knot.", dir="/tmp"))
+        self._running = ExitStack()
         try:
-            answer = dns.query.udp(query, HOST, 0.2, self.port)
-        except (dns.exception.Timeout, OSError):
-            return False
-        found = answer.answer[0][0].to_text() if answer.answer else ""
-        is_new = bool(found) and int(found.split()[2]) >= self.serials[name]
-        return bool(answer.flags & dns.flags.AA) and is_new
+            self.begin_anew()
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Nobody listens meanwhile."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def start(self) -> None:
+        """Listen, with the zones as they were; returns when it answers."""
+        self._configure()
+        self._running.enter_context(process([self._knotd, "-c", str(self._configuration)], {}))
+        eventually(self._answers)
+
+    def stop(self) -> None:
+        """Listen no more; `start` goes on where it was."""
+        self._running.close()
+
+    def zone(
+        self,
+        name: str,
+        records: str = "",
+        *,
+        ns: Sequence[str] = ("ns.test.",),
+        takes_updates: bool = False,
+    ) -> None:
+        """Serve a zone from now on, in place of the one of this name.
+
+        `records` are lines of a zone file, relative to the zone; its SOA and the records of its
+        name servers `ns` are made. Only KEY may update it, and only where it `takes_updates`.
+        """
+        self._write(name, records, ns)
+        if self._zones.get(name) is not takes_updates:
+            self._zones[name] = takes_updates
+            self._reload()
+        self._control("-b", "zone-reload", _origin(name))
+
+    def many_zones(self, zones: Mapping[str, str]) -> None:
+        """Serve many zones from now on, records by name, in about the time of one."""
+        for name, records in zones.items():
+            self._write(name, records, ("ns.test.",))
+            self._zones[name] = False
+        self._reload()
+        self._control("-b", "zone-reload")
+
+    def remove_zone(self, name: str) -> None:
+        """Serve this zone no more."""
+        del self._zones[name]
+        self._reload()
+
+    def begin_anew(self) -> None:
+        """Serve nothing but the root and the server's own names."""
+        self._zones = {}
+        names = [f"ns{number or ''}" for number in (0, *range(2, len(self.addresses) + 1))]
+        hosts = [
+            f"{name} {'AAAA' if ':' in address else 'A'} {address}"
+            for name, address in zip(names, self.addresses, strict=True)
+        ]
+        for name, records in ((".", ""), ("test", "\n".join(hosts))):
+            self._zones[name] = False
+            self._write(name, records, ("ns.test.",))
+        if self.is_running:
+            self._reload()
+            self._control("-b", "zone-reload")
+
+    def records(self, name: str) -> list[str]:
+        """What is in a zone but its SOA, each as `owner. TTL TYPE data`, in order."""
+        told = self._control("zone-read", _origin(name)).splitlines()
+        lines = [line.partition("] ")[2] for line in told]
+        return sorted(line for line in lines if line and line.split()[2] != "SOA")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started."""
+        return (self._folder / "knot.sock").exists()
+
+    @property
+    def log(self) -> str:
+        """What the server says of itself."""
+        return (self._folder / "log").read_text(encoding="utf-8")
+
+    @property
+    def _configuration(self) -> Path:
+        return self._folder / "knot.conf"
+
+    def _write(self, name: str, records: str, ns: Sequence[str]) -> None:
+        lines = "\n".join([*(f"@ NS {host}" for host in ns), records])
+        text = ZONE.format(origin=_origin(name), serial=next(self._serials), records=lines)
+        (self._folder / f"{_origin(name)}zone").write_text(text, encoding="utf-8")
+
+    def _configure(self) -> None:
+        keys = "".join(
+            f"  - id: {name}\n    algorithm: {algorithm}\n    secret: {secret}\n"
+            for algorithm, name, secret in (key.split(":") for key in (KEY, STRANGERS_KEY))
+        )
+        zones = "".join(
+            f'  - domain: {_origin(name)}\n    file: "{self._folder}/{_origin(name)}zone"\n'
+            + ("    acl: updates\n" if takes_updates else "")
+            for name, takes_updates in self._zones.items()
+        )
+        listen = ", ".join(f"{address}@{self.port}" for address in self.addresses)
+        text = SERVER.format(listen=listen, folder=self._folder, keys=keys, zones=zones)
+        self._configuration.write_text(text, encoding="utf-8")
+
+    def _reload(self) -> None:
+        self._configure()
+        self._control("reload")
+
+    def _control(self, *command: str) -> str:
+        done = subprocess.run(
+            [self._knotc, "-s", str(self._folder / "knot.sock"), *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}{self.log}"
+        return done.stdout
+
+    def _answers(self) -> bool:
+        question = dns.message.make_query(".", "SOA")
+        with suppress(OSError, dns.exception.DNSException):
+            answer = dns.query.tcp(question, self.addresses[0], timeout=5, port=self.port)
+            return bool(answer.answer) and (self._folder / "knot.sock").exists()
+        return False
 
 
-@dataclass
-class Dns:
-    """The world and the domains' own zones."""
-
-    world: NameServer
-    own: NameServer
-
-    def publish(self, domain: str, records: str, *, is_seen: bool = True) -> None:
-        """Have a domain's own zone say this, and the world see it by now or still not."""
-        self.own.put({domain: records})
-        if is_seen or domain not in self.world.zones:
-            self.world.put({domain: records if is_seen else ""})
-
-    def reset(self) -> None:
-        """Forget all domains."""
-        for server, keeps in ((self.own, OWN_BASE), (self.world, WORLD_BASE)):
-            gone: dict[str, str | None] = {name: None for name in server.zones if name not in keeps}
-            changed = {name: text for name, text in keeps.items() if server.zones[name] != text}
-            if gone or changed:
-                server.put({**gone, **changed})
-
-    def forget(self, domain: str) -> None:
-        """Let a domain be registered by nobody."""
-        self.own.put({domain: None})
-        self.world.put({domain: None})
+def _origin(name: str) -> str:
+    return name if name.endswith(".") else f"{name}."
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[Dns]:
-    """Both servers, with a root and the one name that all name servers of domains go by."""
-    servers = []
-    for name in ("world", "own"):
-        (folder / name).mkdir()
-        servers.append(NameServer(folder / name))
-    world, own = servers
-    world.zones, own.zones = dict(WORLD_BASE), dict(OWN_BASE)
-    try:
-        for server in servers:
-            server.start()
-        yield Dns(world, own)
-    finally:
-        for server in servers:
-            server.stop()
+def _free_port(addresses: Sequence[str]) -> int:
+    """A port that nobody listens on at any of these addresses, by UDP or TCP."""
+    while True:
+        with ExitStack() as probes, suppress(OSError):
+            port = 0
+            for address in addresses:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    probe = probes.enter_context(socket.socket(family, kind))
+                    probe.bind((address, port))
+                    port = probe.getsockname()[1]
+            return port

@@ -49,7 +49,7 @@ def test_an_empty_list_says_what_to_do(app: Flask, alice: Browser, root: Browser
             OPERATIONS["remove-domain"](command_line(), domain=name)
     page = alice.get("/domains").text
     assert "No domain is linked yet" in page
-    assert "Ask your admin" in page
+    assert 'href="/domains/new"' in page
     assert "Link a domain" in root.get("/domains").text
 
 
