@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlencode
 
 from app import clock, sessions
 from app.caller import caller_with_token
+from app.database import write_transaction
 from app.demo import example
+from app.dns.records import Record
+from app.dns.verdicts import RecordState, Verdict
 from app.extensions import db
 from app.models import (
     Assistant,
     Call,
+    DnsCheck,
+    Domain,
+    DomainClaim,
     Feed,
     HeldCall,
     Mailbox,
@@ -22,8 +29,10 @@ from app.models import (
     Person,
     Project,
     Token,
+    ZoneJob,
 )
 from app.operations import OPERATIONS
+from app.operations.zones import records_of
 from tests.browser.panel import PASSWORD, Panel
 
 MANY = 60  # mailboxes, more than two pages
@@ -66,6 +75,7 @@ class Exhibition:
         _nodes(panel)
         _reports(panel)
         _asked(panel)
+        _zones(panel)
 
     def _bakery(self, panel: Panel) -> None:
         panel.run("assign-domain", domain="bäckerei.example", project_id=1)
@@ -236,3 +246,45 @@ def _tell_of_mailboxes(panel: Panel, authorization: dict[str, str]) -> None:
     report["last_login"] = [{"id": mailboxes[0].id, "at": clock.now()}]
     answer = node.post("/sync/v1/report", json=report, headers=authorization)
     assert answer.status_code == 204, answer.text
+
+
+def _zones(panel: Panel) -> None:
+    """Domains in every state that the DNS can put them in, with records in each of theirs."""
+    for number, state in enumerate(("pending", "receiving", "ready", "attention", "blocked")):
+        name = f"{state}.zone.example"
+        panel.run("assign-domain", domain=name, project_id=1)
+        panel.run("enable-email", project=1, domain=name)
+        with panel.app.app_context(), write_transaction() as session:
+            row = session.scalars(db.select(Domain).where(Domain.name == name)).one()
+            check = session.get_one(DnsCheck, row.id)
+            check.state, check.checked_at = state, clock.from_now(seconds=-60 * number)
+            check.next_at = clock.from_now(days=30)
+            check.provider = CANARY
+            check.records = [
+                _verdict(record, found, check.checked_at).to_json()
+                for record, found in zip(records_of(row), cycle(_FOUND), strict=False)
+            ]
+    panel.run("update-domain", domain="pending.zone.example", registered_here=True)
+    panel.run("update-domain", domain="ready.zone.example", registered_here=True)
+    for name in ("wanted.zone.example", "xn--knigin-wxa.example"):
+        panel.run("link-domain", project=1, domain=name)
+    with panel.app.app_context(), write_transaction() as session:
+        job = session.get_one(ZoneJob, "pending.zone.example")
+        job.problem, job.next_at = f"The name server refuses {CANARY}.", clock.from_now(days=1)
+        session.get_one(ZoneJob, "ready.zone.example").done_at = clock.now()
+        claim = session.scalars(db.select(DomainClaim).order_by(DomainClaim.name)).first()
+        assert claim
+        claim.problem, claim.checked_at = f"There is {CANARY} instead.", clock.now()
+
+
+_FOUND: tuple[RecordState, ...] = ("ok", "different", "conflict", "missing")
+
+
+def _verdict(record: Record, state: RecordState, checked_at: str) -> Verdict:
+    """A verdict with all that it can have."""
+    if state == "ok":
+        return Verdict(record, state, (), None, None, checked_at, checked_at)
+    other = "v=spf1 include:elsewhere.example ~all"
+    merged = other if state == "different" else None
+    advice = f"Mail goes to {CANARY}: replace it."
+    return Verdict(record, state, (CANARY, other), advice, merged, checked_at, checked_at)

@@ -19,6 +19,7 @@ from app.extensions import db
 from app.models import Mailbox, Node
 from app.operations import OPERATIONS
 from tests.applications import let_go
+from tests.nameless import resolver
 from tests.processes import eventually, free_port, is_listening, process
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +93,9 @@ class Panel:
 def serve(folder: Path, fill: Callable[[Panel, Path], None]) -> Iterator[Panel]:
     """A panel that is filled first and then served."""
     port = free_port()
-    values = {**_OURS, "INSTANCE": str(folder), "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    host, resolver_port = resolver()
+    asked = {"DNS_RESOLVERS": f"{host}:{resolver_port}"}
+    values = {**_OURS, **asked, "INSTANCE": str(folder), "PUBLIC_URL": f"http://127.0.0.1:{port}"}
     environment = {PREFIX + name: value for name, value in values.items()}
     app = create_app(Settings.from_environment(environment))
     panel = Panel(f"http://127.0.0.1:{port}", app)

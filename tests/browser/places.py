@@ -103,6 +103,14 @@ PAGES = (
     Place(f"/domains/{BAKERY}", "anna"),
     Place("/domains/xn--bckerei-5wa.example", "anna"),
     Place(f"/domains/{BAKERY}/disable", "anna"),
+    Place(f"/domains/{BAKERY}/unlink", "anna"),
+    Place("/domains/new", "anna"),
+    Place("/domains/wanted.zone.example", "anna"),
+    Place("/domains/wanted.zone.example/unlink", "anna"),
+    *(
+        Place(f"/domains/{state}.zone.example", "anna")
+        for state in ("pending", "receiving", "ready", "attention", "blocked")
+    ),
     Place("/mailboxes", "anna"),
     Place("/mailboxes?q=nobody-is-called-so", "anna"),
     Place("/mailboxes?state=removed", "anna"),
@@ -218,6 +226,9 @@ AFTERWARDS = (
         f"{INFO}/delete", "anna", send("Delete mailbox and mail", typed="other"), state="refused"
     ),
     Place(f"/domains/{BAKERY}", "anna", ask("Turn e-mail off…"), state="asked"),
+    Place(f"/domains/{BAKERY}", "anna", ask("Unlink domain…"), state="unlinking asked"),
+    Place("/domains/new", "anna", send("Go on", domain="no domain"), state="refused"),
+    Place("/domains/wanted.zone.example", "anna", send("Check now"), state="refused"),
     Place("/domains/on.example", "third", ask("Turn e-mail off…"), state="asked"),
     Place("/tokens", "anna", ask("Revoke website"), state="asked"),
     Place("/tokens/new", "anna", send("Create token", name=""), state="refused"),
