@@ -73,13 +73,15 @@ def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
 def _refuse_other_hosts(config: Settings) -> Callable[[], None]:
     """Refuse a request for a host that somebody made up: links could be built with its name.
 
-    And one whose query is no text, before somebody wants to read it.
+    And one whose query is no text, before somebody wants to read it. Mail programs ask for their
+    settings by the name of the domain.
     """
     public = urlsplit(config.public_url).hostname
     accepted = {"localhost", "127.0.0.1", "::1", config.host, public}
 
     def refuse() -> None:
-        if host_name(request) not in accepted or not is_text(request.query_string):
+        is_ours = host_name(request) in accepted or web.is_for_a_domain()
+        if not is_ours or not is_text(request.query_string):
             abort(400)
 
     return refuse

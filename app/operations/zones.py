@@ -31,6 +31,15 @@ def records_of_all(domains: Iterable[Domain]) -> dict[str, list[Record]]:
     }
 
 
+def client_host(name: str) -> str | None:
+    """The host that mail programs use for a domain; None unless its e-mail is on."""
+    domain = db.session.scalar(select(Domain).where(Domain.name == name, Domain.email_enabled))
+    if domain is None:
+        return None
+    home = db.session.get(Node, domain.home_node_id) if domain.home_node_id else None
+    return (home.host if home else None) or settings.mail_host or f"mail.{name}"
+
+
 def mail_nodes() -> Sequence[Node]:
     """The nodes with a public name, as MX records name them; not those in other hands."""
     query = select(Node).where(Node.host.is_not(None), Node.lost_at.is_(None))

@@ -21,6 +21,7 @@ from . import (
     admin_projects,
     approvals,
     auth,
+    client_settings,
     connect,
     consent,
     docs,
@@ -33,6 +34,7 @@ from . import (
     welcome,
 )
 from .access import find_visitor, require_access, send_to_sign_in
+from .client_settings import is_for_a_domain as is_for_a_domain
 from .files import compress
 from .pages import answer_error, finish, offer_to_templates
 
@@ -42,6 +44,7 @@ BLUEPRINTS = (
     overview.bp,
     domains.bp,
     records.bp,
+    client_settings.bp,
     mailboxes.bp,
     mailbox_links.bp,
     tokens.bp,

@@ -128,3 +128,79 @@ def test_they_ask_the_database_little_however_much_there_is(
         for path in ("/domains", "/domains/example.nl", "/domains/example.nl/disable"):
             assert browser.get(path).status_code == 200
             assert len(browser.queries) <= MAX_QUERIES, (path, browser.queries)
+
+
+def test_a_domain_is_linked_in_two_steps(app: Flask, alice: Browser) -> None:
+    assert 'name="domain"' in alice.get("/domains/new").text
+    page = alice.follow(alice.post("/domains/new", domain=" Bücher.nl "))
+    assert "<h1>bücher.nl</h1>" in page.text
+    assert 'data-copy="_mailcote"' in page.text
+    assert 'data-copy="mailcote-verification=' in page.text
+    listed = alice.get("/domains").text
+    assert "On their way" in listed
+    refused = alice.post("/domains/xn--bcher-kva.nl/verify")
+    assert refused.status_code == 409
+    assert "is not registered" in refused.text
+    assert "data-focus" in refused.text
+    page = alice.follow(alice.post("/domains/xn--bcher-kva.nl/unlink"))
+    assert "bücher.nl is no longer linked" in page.text
+
+
+def test_it_rejects_what_cannot_be_linked(alice: Browser) -> None:
+    alice.get("/domains/new")
+    for name in ("", "x", "a..b", "1.2.3.4", "http://new.nl", "a" * 300 + ".nl"):
+        page = alice.post("/domains/new", domain=name)
+        assert page.status_code == 422
+        assert "Error:" in page.text
+
+
+def test_a_claim_is_hidden_from_strangers(alice: Browser, charlie: Browser) -> None:
+    alice.post("/domains/new", domain="new.nl")
+    assert "new.nl" not in charlie.get("/domains").text
+    charlie.get("/domains/new")
+    for path in ("/domains/new.nl", "/domains/new.nl/unlink"):
+        assert charlie.get(path).status_code == 404
+    for path in ("/domains/new.nl/verify", "/domains/new.nl/unlink", "/domains/new.nl/check"):
+        assert charlie.post(path).status_code == 404
+    for path in ("/domains/example.nl/records", "/domains/example.nl/zone-file"):
+        assert charlie.get(path).status_code == 404
+
+
+def test_unlinking_is_asked_about(app: Flask, alice: Browser) -> None:
+    assert "Unlink parked.nl?" in alice.get("/domains/parked.nl/unlink").text
+    add_mailboxes(app, 1)
+    refused = alice.post("/domains/example.nl/unlink")
+    assert refused.status_code == 409
+    assert 'href="/mailboxes?domain=example.nl"' in refused.text
+    page = alice.follow(alice.post("/domains/parked.nl/unlink"))
+    assert "parked.nl is no longer linked." in page.text
+    assert alice.get("/domains/parked.nl").status_code == 404
+
+
+def test_the_records_are_looked_at_again(alice: Browser) -> None:
+    assert "Not checked yet" in alice.get("/domains/example.nl").text
+    page = alice.follow(alice.post("/domains/example.nl/check"))
+    assert "Last checked" in page.text
+    assert "Not found yet" in page.text
+    assert "Waits for the DNS" in page.text
+    part = alice.part("/domains/example.nl/records?opened=1")
+    assert 'hx-trigger="every 60s"' in part.text
+    assert "<html" not in part.text
+    assert 'hx-trigger="every 20s"' in alice.part("/domains/example.nl/records?opened=x").text
+
+
+def test_the_records_can_be_taken_along(alice: Browser) -> None:
+    page = alice.get("/domains/example.nl").text
+    assert "mailto:?subject=Records%20for%20the%20mail%20of%20example.nl&amp;body=" in page
+    answer = alice.get("/domains/example.nl/zone-file")
+    assert answer.mimetype == "text/dns"
+    assert 'filename="example.nl.zone"' in answer.headers["Content-Disposition"]
+    assert "$ORIGIN example.nl." in answer.text
+
+
+def test_an_admin_says_what_was_registered_here(app: Flask, root: Browser) -> None:
+    page = root.follow(root.post("/admin/domains/example.nl/registered", registered_here="y"))
+    assert "has its records written by itself" in page.text
+    assert "Managed by us" in root.get("/domains/example.nl?project=1").text
+    page = root.follow(root.post("/admin/domains/example.nl/registered"))
+    assert "left alone" in page.text

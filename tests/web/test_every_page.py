@@ -16,7 +16,13 @@ from tests.web.conftest import Browser
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 # Where people get in, and nothing else.
-FOR_EVERYONE = {"auth.sign_in", "auth.enter", "welcome.show", "welcome.choose"}
+FOR_EVERYONE = {
+    "client_settings.show",
+    "auth.sign_in",
+    "auth.enter",
+    "welcome.show",
+    "welcome.choose",
+}
 # What our content policy forbids, or what dies silently under it.
 FORBIDDEN = re.compile(
     r"""\shx-on|hx-vals=.js:|hx-trigger="[^"]*\[|javascript:"""
