@@ -21,6 +21,7 @@ from .verdicts import Verdict
 log = logging.getLogger(__name__)
 
 _NOT_REGISTERED = "The domain is not registered, or has no name servers yet."
+_NOT_THERE = "There is nothing of this name yet. Its records belong into the zone {zone}."
 _NOBODY_KNOWS = "Nobody could tell which name servers the domain has."
 _NOT_EVERYWHERE = "It is right, and not seen everywhere yet; that can take some hours."
 _SEEN_BY_WORLD = ("MX", "TXT")  # what the world's mail servers ask resolvers for
@@ -90,6 +91,11 @@ def _check(run: Run, domain: str, expected: Sequence[Record]) -> Report:
     zone = _Zone(look, where, domain)
     judged = zone.judge_mx([record for record in expected if record.type == "MX"])
     judged |= {record: zone.judge(record) for record in expected if record.type != "MX"}
+    if not where.is_there:
+        advice = _NOT_THERE.format(zone=where.zone)
+        judged = {
+            record: replace(each, advice=each.advice or advice) for record, each in judged.items()
+        }
     found = [(record, judged[record]) for record in expected]
     return _report(found, hosts.provider_of(where.hosts), look)
 
@@ -125,19 +131,18 @@ class _Zone:
         self._where = where
         self._domain = domain
         self._own: dict[tuple[str, str], Answer] = {}
+        self._is_hopeless = False  # its name servers are silent, and the resolvers get no answer
 
     def judge_mx(self, expected: Sequence[Record]) -> dict[Record, Judgement]:
         """All MX records together: each is right only beside the others."""
-        judged = self._judged("@", "MX", lambda values: judge.mx(expected, values, self._domain))
-        return dict(zip(expected, judged * len(expected), strict=False))
+        judged = self._judged(expected, lambda values: judge.mx(expected, values, self._domain))
+        return dict(zip(expected, judged, strict=True))
 
     def judge(self, record: Record) -> Judgement:
         """One record of any other type."""
         if record.type == "CNAME":
             return self._alias(record)
-        [judged] = self._judged(
-            record.name, record.type, lambda values: [_of(record, values, self)]
-        )
+        [judged] = self._judged([record], lambda values: [_of(record, values, self)])
         return judged
 
     def texts(self, name: str) -> Sequence[str] | None:
@@ -146,11 +151,15 @@ class _Zone:
         return None if answer.status == "failed" else answer.values
 
     def _judged(
-        self, name: str, kind: str, judging: Callable[[Sequence[str]], list[Judgement]]
+        self, records: Sequence[Record], judging: Callable[[Sequence[str]], list[Judgement]]
     ) -> list[Judgement]:
+        """A judgement for each of the records, which are of one name and type."""
+        if not records:
+            return []
+        name, kind = records[0].name, records[0].type
         answer = self._asked(name, kind)
         if answer.status == "failed":
-            return [_no_answer(answer)]
+            return [_no_answer(answer)] * len(records)
         judged = judging(answer.values)
         is_own = (name, kind) in self._own
         if is_own and kind in _SEEN_BY_WORLD and all(each.state == "ok" for each in judged):
@@ -208,7 +217,10 @@ class _Zone:
         if own.status != "failed":
             self._own[name, kind] = own
             return own
+        if self._is_hopeless:
+            return own
         public = self._look.public(self._full(name), kind)
+        self._is_hopeless = self._look.is_own_silent and public.status == "failed"
         return own if public.status == "failed" else public
 
     def _full(self, name: str) -> str:

@@ -20,12 +20,14 @@ class Delegation:
     """The zone a domain is in, the names of its name servers, and the addresses to ask.
 
     `status` is `nowhere` when nobody registered the domain, `failed` when nobody could tell.
+    `is_there` is False for a name that another zone could have, and has not.
     """
 
     status: Literal["found", "nowhere", "failed"]
     zone: str = ""
     hosts: tuple[str, ...] = ()
     servers: tuple[Server, ...] = ()
+    is_there: bool = True
 
 
 def find(look: Look, domain: str) -> Delegation:
@@ -36,7 +38,7 @@ def find(look: Look, domain: str) -> Delegation:
         # A parent's servers, which some resolvers pass on, know no more than these names.
         if hosts := answer.values or answer.referred:
             named = tuple(sorted({host.removesuffix(".") for host in hosts} - {""}))
-            return Delegation("found", zone, named, _servers(look, named))
+            return Delegation("found", zone, named, _servers(look, named), exists)
         if answer.status == "failed":
             return Delegation("failed")
         exists = exists and answer.status != "nowhere"

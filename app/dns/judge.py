@@ -16,6 +16,7 @@ from .verdicts import RecordState
 
 MAX_FOUND = 20
 MAX_CHARACTERS = 300
+_MAX_MERGED = 2000  # most records have less than 300 characters
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,8 @@ def visible(text: str, at_most: int = MAX_CHARACTERS) -> str:
     escaped = "".join(
         letter if letter.isprintable() else f"\\{{{ord(letter):x}}}" for letter in text[:at_most]
     )
-    return (
-        escaped
-        if len(text) <= at_most and len(escaped) <= at_most
-        else (escaped[: at_most - 1] + "…")
-    )
+    is_whole = len(text) <= at_most and len(escaped) <= at_most
+    return escaped if is_whole else f"{escaped[: at_most - 1]}…"
 
 
 def mx(expected: Sequence[Record], values: Sequence[str], domain: str) -> list[Judgement]:
@@ -73,14 +71,14 @@ def spf_text(expected: Record, values: Sequence[str], fetch: spf.Fetch) -> Judge
             tuple(records),
             f"There are {len(records)} SPF records; receivers then ignore all of them. "
             "Replace them with this one.",
-            spf.merge(records, expected.value),
+            _merged(records, expected),
         )
     [record] = records
     found = spf.read(record, expected.value, fetch)
     if found.unreadable:
         bad = visible(found.unreadable[0], 60)
         advice = f"Receivers cannot read “{bad}” and ignore the whole record. Replace it with this."
-        return Judgement("different", (record,), advice, spf.merge(records, expected.value))
+        return Judgement("different", (record,), advice, _merged(records, expected))
     return _readable_spf(expected, record, found)
 
 
@@ -208,7 +206,7 @@ def _readable_spf(expected: Record, record: str, found: spf.Found) -> Judgement:
         return Judgement("unknown", (record,), "A record that it includes could not be looked up.")
     if not found.contains:
         advice = "It does not let our servers send yet. Replace it with this one."
-        return Judgement("different", (record,), advice, spf.merge([record], expected.value))
+        return Judgement("different", (record,), advice, _merged([record], expected))
     if found.lookups > spf.MAX_LOOKUPS:
         advice = (
             "It needs more than 10 look-ups, counting those of the records it includes; receivers "
@@ -222,6 +220,12 @@ def _readable_spf(expected: Record, record: str, found: spf.Found) -> Judgement:
         )
         return Judgement("different", (record,), advice)
     return Judgement("ok", (record,))
+
+
+def _merged(records: Sequence[str], expected: Record) -> str | None:
+    """One record in place of these, unless it would be too long for anybody to keep."""
+    merged = spf.merge(records, expected.value)
+    return merged if len(merged) <= _MAX_MERGED else None
 
 
 def _listed(hosts: Sequence[str]) -> str:

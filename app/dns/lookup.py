@@ -82,6 +82,7 @@ class Run:
         self.resolvers = asking.resolvers or resolvers_of_this_machine()
         self._silences: dict[Server, int] = {}
         self._kept: dict[tuple[str, str], Answer] = {}
+        self._failed: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def is_given_up(self, server: Server) -> bool:
@@ -99,12 +100,16 @@ class Run:
         return self._kept.get((name, kind))
 
     def keep(self, name: str, kind: str, answer: Answer) -> None:
-        """Keep an answer for the other domains, unless it is too much."""
+        """Keep an answer for the other domains, unless it is too much, or failed but once."""
         if sum(map(len, answer.values)) > _MAX_SIZE:
             return
         with self._lock:
-            if len(self._kept) >= _MAX_KEPT:
+            if len(self._kept) + len(self._failed) >= _MAX_KEPT:
                 self._kept.clear()
+                self._failed.clear()
+            if answer.status == "failed" and (name, kind) not in self._failed:
+                self._failed.add((name, kind))
+                return
             self._kept[name, kind] = answer
 
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 MAX_LOOKUPS = 10
-_MAX_TERMS = 200  # of one record; a text has room for thousands
 
 _LOOKED_UP = {"include", "a", "mx", "ptr", "exists"}
 _BARE = {"all", "a", "mx", "ptr"}  # what may stand without a value
 _WITH_VALUE = {"include", "exists", "ip4", "ip6"}
-_MODIFIER = re.compile(r"[a-z][a-z0-9_.-]*=\S*", re.IGNORECASE)
-_MECHANISM = re.compile(r"([+?~-]?)([a-z0-9]+)(?:([:/])(\S*))?", re.IGNORECASE)
+# Values are visible ASCII (section 7.1).
+_MODIFIER = re.compile(r"[a-z][a-z0-9_.-]*=[!-~]*", re.IGNORECASE)
+_MECHANISM = re.compile(r"([+?~-]?)([a-z0-9]+)(?:([:/])([!-~]*))?", re.IGNORECASE)
 
 # The texts that a name has, None when nobody could tell.
 Fetch = Callable[[str], Sequence[str] | None]
@@ -79,7 +79,7 @@ def is_spf(text: str) -> bool:
 
 def terms(text: str) -> list[Term]:
     """The terms of a record, its version left out."""
-    return [_term(word) for word in text.split()[1 : _MAX_TERMS + 1]]
+    return [_term(word) for word in text.split(" ")[1:] if word]
 
 
 def read(text: str, ours: str, fetch: Fetch) -> Found:
@@ -179,6 +179,8 @@ class _Reading:
         """Read a record; `passes` says whether its senders pass for whom it all began."""
         redirect = None
         for term in terms(text):
+            if depth and self.found.lookups > MAX_LOOKUPS:
+                return  # receivers have given up; of the first record all is worth reading
             if term.name == "all":
                 redirect = None
                 break

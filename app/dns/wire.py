@@ -94,17 +94,20 @@ def _exchange(query: dns.message.Message, server: Server, seconds: float) -> dns
 
 
 def _read(message: dns.message.Message, question: dns.rrset.RRset) -> Reply:
-    owner, chain = _end_of_chain(message.answer, question.name, question.rdtype)
+    # Of other classes than the internet's anything can be sent.
+    answer = [rrset for rrset in message.answer if rrset.rdclass == question.rdclass]
+    authority = [rrset for rrset in message.authority if rrset.rdclass == question.rdclass]
+    owner, chain = _end_of_chain(answer, question.name, question.rdtype)
     values = [
         _text(rdata)
-        for rrset in message.answer
+        for rrset in answer
         if rrset.name == owner and rrset.rdtype == question.rdtype
         for rdata in rrset
     ]
-    soa = [rrset for rrset in message.authority if rrset.rdtype == dns.rdatatype.SOA]
+    soa = [rrset for rrset in authority if rrset.rdtype == dns.rdatatype.SOA]
     referral = [
         _text(rdata)
-        for rrset in message.authority
+        for rrset in authority
         if rrset.rdtype == dns.rdatatype.NS and question.name.is_subdomain(rrset.name)
         for rdata in rrset
     ]

@@ -21,7 +21,7 @@ from tests.bench.measure import Figure, show
 from tests.dns.name_server import NameServer
 from tests.dns.zones import GOOD, HOST, expected, silent
 
-DOMAINS = 500
+DOMAINS = 10_000
 DEAD = DOMAINS // 20
 SILENT = "127.0.0.9"
 

@@ -91,7 +91,7 @@ class NameServer:
         self.addresses = addresses or ("127.0.0.1",)
         self.port = port or _free_port(self.addresses)
         self._zones: dict[str, bool] = {}  # by name, whether updates are taken
-        self._serials = count(1_000_000, 1_000_000)  # updates count up in between
+        self._serials = count(10_000, 10_000)  # updates count up in between
 
     @property
     def as_resolver(self) -> tuple[str, int]:

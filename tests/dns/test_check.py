@@ -8,6 +8,7 @@ import pytest
 
 from app.dns.check import Report, check, check_many
 from app.dns.lookup import Asking
+from app.dns.records import Record
 from tests.dns import zones
 from tests.dns.name_server import NameServer, needs_knot
 from tests.dns.zones import GOOD, HOST, answering, asking, expected, lines
@@ -123,9 +124,13 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 }
 
 
-@pytest.mark.parametrize(("changed", "found"), CASES.values(), ids=CASES)
-def test_each_state(server: NameServer, changed: dict[str, str], found: dict[str, str]) -> None:
-    assert states(look(server, lines(**changed))) == found
+def test_each_state(server: NameServer) -> None:
+    """All in one go, as zones of their own."""
+    names = {case: f"case{number}.nl" for number, case in enumerate(CASES)}
+    server.many_zones({names[case]: lines(**changed) for case, (changed, _) in CASES.items()})
+    looks = dict(check_many([(name, expected(name)) for name in names.values()], asking(server)))
+    found = {case: states(looks[name]) for case, name in names.items()}
+    assert found == {case: states for case, (_, states) in CASES.items()}
 
 
 def test_advice_names_what_is_in_the_way(server: NameServer) -> None:
@@ -165,6 +170,7 @@ def test_a_name_within_another_zone_is_looked_up_there(server: NameServer) -> No
     assert states(report) == {}
     gone = check("none.example.nl", expected("none.example.nl"), asking(server))
     assert set(states(gone).values()) == {"missing"}
+    assert of("mx1", gone)[1].endswith("belong into the zone example.nl.")
 
 
 def test_a_domain_that_nobody_registered(server: NameServer) -> None:
@@ -326,6 +332,17 @@ def test_many_are_looked_at_and_the_dead_hold_up_nobody(server: NameServer) -> N
     assert all("mx1" not in states(reports[name]) for name in good)
     assert all(set(states(reports[name]).values()) == {"unknown"} for name in dead)
     assert len(asked) <= 8  # each of those that ask at once waits twice at most
+
+
+def test_what_should_not_be_ends_nobody_elses_look(server: NameServer) -> None:
+    server.zone(DOMAIN, lines())
+    nonsense = [Record("SRV", "_imaps._tcp", "nonsense", "convenience", "Because.", 0)]
+    wanted = [(DOMAIN, nonsense), (DOMAIN, expected(DOMAIN))]
+    reports = [report for _, report in check_many(wanted, asking(server))]
+    assert sorted(len(report.verdicts) for report in reports) == [1, len(GOOD)]
+    for report in reports:
+        right = "ok" if len(report.verdicts) > 1 else "unknown"
+        assert {verdict.state for verdict in report.verdicts} == {right}
 
 
 def test_whoever_stops_listening_stops_the_looks(server: NameServer) -> None:

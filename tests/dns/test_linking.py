@@ -38,13 +38,9 @@ _imaps._tcp SRV 0 1 993 mail.host.test.
 _submissions._tcp SRV 0 1 465 mail.host.test.
 """
 
+# What locks rows, or is found by several at once.
+on_both = pytest.mark.parametrize("database", ON_BOTH)
 pytestmark = [pytest.mark.real, needs_knot]
-
-
-@pytest.fixture(params=ON_BOTH)
-def database(request: pytest.FixtureRequest) -> str:
-    """SQLite, then PostgreSQL."""
-    return str(request.param)
 
 
 @pytest.fixture
@@ -118,6 +114,7 @@ def test_a_name_server_that_is_away_proves_nothing(core: Cast, servers: Dns) -> 
     assert "did not answer" in not_proven(core.alice, "away.test")
 
 
+@on_both
 def test_who_proves_it_first_gets_it(core: Cast, servers: Dns) -> None:
     ours, theirs = proof(core.alice, "both.test"), proof(core.charlie, "both.test")
     servers.publish("both.test", theirs)
@@ -155,6 +152,7 @@ def test_a_child_and_a_name_in_unicode_are_proven_alike(
     assert verify_domain(core.charlie, domain=name).domain.name == name
 
 
+@on_both
 def test_nobody_has_to_come_back_for_it(core: Cast, servers: Dns) -> None:
     servers.publish("later.test", "")
     record = proof(core.alice, "later.test")
@@ -205,6 +203,7 @@ def test_what_was_known_stays_while_nobody_answers(core: Cast, servers: Dns) -> 
     assert "could not be checked just now" in (found.verdicts[0].advice or "")
 
 
+@on_both
 def test_a_record_that_vanishes_is_told_after_a_while(core: Cast, servers: Dns) -> None:
     add_person(command_line(), email="anna@people.example", password=PASSWORD, projects=[1])
     assign_domain(core.root, domain="vanish.test", project_id=1)
@@ -231,6 +230,7 @@ def test_a_record_that_vanishes_is_told_after_a_while(core: Cast, servers: Dns) 
     assert list_records(core.alice, domain="vanish.test").state == "blocked"
 
 
+@on_both
 def test_it_is_checked_hourly_while_pending_and_daily_when_fine(core: Cast, servers: Dns) -> None:
     disable_email(core.alice, domain="example.nl")
     disable_email(core.charlie, domain="charlie.nl")
