@@ -33,6 +33,12 @@ def seconds_since(moment: str) -> float:
     return (datetime.now(UTC) - then).total_seconds()
 
 
+def second_after(moment: str) -> str:
+    """The second that follows a stored moment."""
+    then = datetime.strptime(moment, _FORM).replace(tzinfo=UTC)
+    return (then + timedelta(seconds=1)).strftime(_FORM)
+
+
 def epoch_of(moment: str) -> int:
     """A stored moment in seconds since 1970, as some protocols want it."""
     return int(datetime.strptime(moment, _FORM).replace(tzinfo=UTC).timestamp())

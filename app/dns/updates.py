@@ -1,257 +1,186 @@
-"""Writing a domain's records into its zone, and taking them back: RFC 2136 signed with TSIG.
+"""Writing a domain's records into its zone, and taking them back, by dynamic update (RFC 2136).
 
-Nothing is touched that was not written here. What stands in a zone is read first; the update says
-what it relies on (section 2.4), so that what somebody changes meanwhile makes it fail rather than
-be lost; and what has become of it is read again, since a server ignores silently what does not fit
-beside an alias (section 3.4.2.2).
+Nothing is touched that was not written here. What stands is read first; one message then takes away
+what is no longer expected and adds what is absent, on condition that the zone is still as it was
+read (RFC 2136, section 2.4); and what stands afterwards is read again, since a server passes over
+in silence what it cannot add (section 3.4.2.2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.tsig
+from dns.name import Name
+from dns.rdataclass import IN
+from dns.rdatatype import RdataType
+from dns.rdtypes.ANY.TXT import TXT
+from dns.update import UpdateMessage
 
 from ..config import Settings
-from . import spf
+from .conversation import ChangedMeanwhile, Conversation, Entry, Standing
+from .plans import Plan, plan, same_at
+from .provider import CannotUpdate, Kept, Written
 from .records import Record
 
-# Loaded by whoever writes first, as in `lookup`.
-if TYPE_CHECKING:
-    from dns.message import Message
-    from dns.update import UpdateMessage
-
-TTL, SECONDS = 3600, 5.0
-
-
-class CannotUpdate(Exception):
-    """Why a zone could not be written, in a sentence for a page; without any secret."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A record in a zone: its full name without a final dot, and its data as in a zone file."""
-
-    owner: str
-    type: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is to be done to a zone: `add` and `drop`. What is there by our doing already is `kept`;
-    what is left alone because of something of somebody else's is said in sentences."""
-
-    zone: str
-    add: list[Kept]
-    drop: list[Kept]
-    kept: list[Kept]
-    left_alone: list[str]
-
-
-class Provider(Protocol):
-    """Whoever writes zones. Both raise CannotUpdate, and can be tried again then."""
-
-    def prepare(self, domain: str, records: Sequence[Record], written: Sequence[Kept]) -> Change:
-        """Find out what has to be done to have these records in the zone in place of what was
-        written before. What that was has to be kept by the caller, before it is applied."""
-        ...
-
-    def apply(self, change: Change) -> None:
-        """Do it, all at once or not at all."""
-        ...
+TTL = 3600  # seconds, where nothing of the kind stands: a node that moves is found within the hour
+_TRIES = 2
 
 
 @dataclass(frozen=True)
 class Rfc2136:
-    """A name server that takes dynamic updates, by address and port, and the key to sign with."""
+    """A name server that takes updates signed with a key."""
 
     server: tuple[str, int]
-    algorithm: str
-    key_name: str
-    secret: str
+    key: dns.tsig.Key = field(repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> Rfc2136 | None:
-        """As the settings say, None where they name no server or no key."""
+        """The one of the settings, None where none is set."""
         if not settings.dns_update_server or not settings.dns_update_key:
             return None
-        return cls(settings.dns_update_server[0], *settings.dns_update_key.split(":", 2))
+        algorithm, name, secret = settings.dns_update_key.split(":")
+        key = dns.tsig.Key(dns.name.from_text(name), secret, dns.name.from_text(algorithm))
+        return cls(settings.dns_update_server[0], key)
 
-    def prepare(self, domain: str, records: Sequence[Record], written: Sequence[Kept]) -> Change:
-        """See Provider."""
-        wanted = {_kept(domain, record): record for record in records}
-        ours = set(written)
-        drop = [one for one in written if one not in wanted and self._is_there(one)]
-        change = Change("" if not wanted and not drop else self._zone(domain), [], drop, [], [])
-        for one, record in wanted.items():
-            there = self._there(one.owner, record.type)
-            if one.value in there:
-                if one in ours:
-                    change.kept.append(one)
-            elif reason := self._obstacle(domain, record, there, ours, wanted):
-                change.left_alone.append(reason)
-            else:
-                change.add.append(one)
-        return change
-
-    def apply(self, change: Change) -> None:
-        """See Provider."""
-        if change.add or change.drop:
-            self._update(change.zone, change.add, change.drop)
-        for one in (*change.add, *change.drop):
-            if self._is_there(one) != (one in change.add):
-                raise CannotUpdate("The name server took the update, but did not follow it.")
-
-    def _obstacle(
+    def put(
         self,
         domain: str,
-        record: Record,
-        there: Sequence[str],
-        ours: set[Kept],
-        wanted: Iterable[Kept],
-    ) -> str | None:
-        """What of somebody else's keeps a record from being written."""
-        owner = record.full_name(domain)
-        others = [
-            value
-            for value in there
-            if Kept(owner, record.type, value) not in ours
-            and Kept(owner, record.type, value) not in wanted
-        ]
-        if record.type == "MX" and others:
-            return f"{owner} has other MX records: remove them, if mail is to come here."
-        if record.type == "TXT":
-            kind = record.value.split()[0].rstrip(";").lower()
-            if any(value.strip('"').lower().startswith(kind) for value in others):
-                which = "SPF" if spf.is_spf(record.value) else "DMARC"
-                return f"{owner} has its {which} record already: two of them void each other."
-        if record.type == "SRV" and others:
-            return f"{owner} has another SRV record."
-        if record.type == "CNAME" and (others or self._has_anything(owner)):
-            return f"{owner} is in use for something else."
-        if record.type != "CNAME" and self._there(owner, "CNAME"):
-            return f"{owner} is an alias of another name, beside which nothing can stand."
-        return None
+        records: Sequence[Record],
+        written: Sequence[Kept] = (),
+        *,
+        intend: Callable[[list[Kept]], None] = lambda _adding: None,
+    ) -> Written:
+        """Let these records stand in the domain's zone. Raises CannotUpdate."""
+        talk = Conversation(self.server, self.key)
+        zone = talk.zone_of(domain)
+        expected, impossible = _entries(domain, records)
+        own = [_entry(one) for one in written]
+        concerned = [*own, *(entry for _record, entry in expected)]
+        for _ in range(_TRIES):
+            before = _read(talk, zone, concerned)
+            planned = plan(expected, set(own), before)
+            intend([_kept(entry) for _record, entry in planned.add])
+            try:
+                _carry_out(talk, zone, planned, before)
+                after = _read_again(talk, zone, concerned)
+            except ChangedMeanwhile:
+                continue
+            return _told(planned, own, after, impossible)
+        raise CannotUpdate("Somebody else is changing the zone at this moment.")
 
-    def _has_anything(self, owner: str) -> bool:
-        return any(self._there(owner, kind) for kind in ("CNAME", "A", "AAAA", "TXT", "MX"))
+    def take_back(self, domain: str, written: Sequence[Kept]) -> list[Kept]:
+        """Remove just these records; those that are gone now. Raises CannotUpdate."""
+        if not written:
+            return []
+        talk = Conversation(self.server, self.key)
+        zone = talk.zone_of(domain)
+        own = {_entry(one): one for one in written}
+        before = _read(talk, zone, own)
+        planned = Plan(add=[], delete=[entry for entry in own if entry in before], left_alone=[])
+        _carry_out(talk, zone, planned, before)
+        after = _read_again(talk, zone, own)
+        return [one for entry, one in own.items() if entry not in after]
 
-    def _is_there(self, one: Kept) -> bool:
-        return one.value in self._there(one.owner, one.type)
 
-    def _there(self, owner: str, kind: str) -> list[str]:
-        """What stands at a name, of this type exactly."""
-        import dns.rdatatype
+def as_kept(domain: str, records: Sequence[Record]) -> set[Kept]:
+    """The records as they are kept once they are written."""
+    found, _impossible = _entries(domain, records)
+    return {_kept(entry) for _record, entry in found}
 
-        message = self._ask(owner, kind)
-        wanted = dns.rdatatype.from_text(kind)
-        return [
-            _data(kind, rdata)
-            for rrset in message.answer
-            if rrset.rdtype == wanted
-            for rdata in rrset
-        ]
 
-    def _zone(self, domain: str) -> str:
-        """The zone on that server that holds a domain: its own, or one above it."""
-        import dns.rdatatype
+def _carry_out(talk: Conversation, zone: Name, planned: Plan, before: Standing) -> None:
+    """One message, or none where nothing is to be done. Raises ChangedMeanwhile, CannotUpdate."""
+    if not planned.add and not planned.delete:
+        return
+    message = talk.update(zone)
+    adding = [entry for _record, entry in planned.add]
+    for owner, kind in dict.fromkeys((entry.owner, entry.type) for entry in adding):
+        _require(message, owner, kind, before)
+    for entry in planned.delete:  # first: an alias can only be added where nothing else stands
+        message.delete(entry.owner, entry.data)
+    for entry in adding:
+        # All of a set have one TTL (RFC 2181, section 5.2): ours follows what others chose.
+        there = before.sets.get((entry.owner, entry.type))
+        message.add(entry.owner, there.ttl if there else TTL, entry.data)
+    talk.send(message)
 
-        message = self._ask(domain, "SOA")
-        for rrset in [*message.answer, *message.authority]:
-            zone = rrset.name.to_text().rstrip(".")
-            if rrset.rdtype == dns.rdatatype.SOA and f".{domain}".endswith(f".{zone}") and zone:
-                return zone
-        raise CannotUpdate(f"The name server has no zone for {domain}.")
 
-    def _ask(self, name: str, kind: str) -> Message:
-        import dns.flags
-        import dns.message
+def _require(message: UpdateMessage, owner: Name, kind: RdataType, before: Standing) -> None:
+    """Carry it out only while this set, and aliases in its way, are as they were read."""
+    if owner not in before.in_use:
+        message.absent(owner)
+        return
+    for each in {kind, RdataType.CNAME}:
+        if data := before.of(owner, each):
+            message.present(owner, *data)
+        else:
+            message.absent(owner, each)
 
-        query = dns.message.make_query(name, kind)
-        query.flags &= ~dns.flags.RD
-        return self._exchange(query)
 
-    def _update(self, zone: str, add: Sequence[Kept], drop: Sequence[Kept]) -> None:
-        import dns.update
+def _read(talk: Conversation, zone: Name, entries: Iterable[Entry]) -> Standing:
+    wanted: dict[Name, set[RdataType]] = {}
+    for entry in entries:
+        wanted.setdefault(entry.owner, set()).add(entry.type)
+    return talk.read(zone, wanted)
 
-        update = dns.update.UpdateMessage(zone)
-        for one in add:
-            self._rely_on(update, one)
-        for one in drop:
-            update.delete(f"{one.owner}.", one.type, one.value)
-        for one in add:
-            update.add(f"{one.owner}.", TTL, one.type, one.value)
-        self._exchange(update)
 
-    def _rely_on(self, update: UpdateMessage, one: Kept) -> None:
-        """That nothing has come to stand in the way since it was looked at."""
-        if one.type == "CNAME":
-            update.absent(f"{one.owner}.")
-        elif one.type == "MX":
-            there = self._there(one.owner, one.type)
-            if there:
-                update.present(f"{one.owner}.", one.type, *there)
-            else:
-                update.absent(f"{one.owner}.", one.type)
+def _read_again(talk: Conversation, zone: Name, entries: Iterable[Entry]) -> Standing:
+    """What stands after an update: who cannot see it does not know what was done."""
+    try:
+        return _read(talk, zone, entries)
+    except CannotUpdate as error:
+        raise CannotUpdate(str(error), is_uncertain=True) from None
 
-    def _exchange(self, message: Message) -> Message:
-        import dns.exception
-        import dns.name
-        import dns.query
-        import dns.rcode
-        import dns.tsig
 
-        key = dns.tsig.Key(self.key_name, self.secret, f"{self.algorithm}.")
-        message.use_tsig(key)
-        address, port = self.server
+def _told(
+    planned: Plan, own: list[Entry], after: Standing, left_alone: list[tuple[Record, str]]
+) -> Written:
+    if any(entry in after for entry in planned.delete):
+        raise CannotUpdate(
+            "The name server took the update, but did not carry it out.", is_uncertain=True
+        )
+    ours = dict.fromkeys([*own, *(entry for _record, entry in planned.add)])
+    silent = [
+        (record, "The name server took the record, but it does not stand there.")
+        for record, entry in planned.add
+        if not same_at(entry, after)
+    ]
+    kept = [_kept(entry) for entry in ours if entry in after]
+    return Written(kept, [*left_alone, *planned.left_alone, *silent])
+
+
+def _entries(
+    domain: str, records: Sequence[Record]
+) -> tuple[list[tuple[Record, Entry]], list[tuple[Record, str]]]:
+    """The records as the DNS has them, and those that it cannot have: their names are too long."""
+    found, impossible = [], []
+    for record in records:
         try:
-            answer = dns.query.tcp(message, address, SECONDS, port)
-        except dns.tsig.PeerError as error:
-            raise CannotUpdate(f"The name server refuses the key ({_word(error)}).") from None
-        except dns.exception.FormError:
-            raise CannotUpdate(
-                "The name server does not sign its answer: has it a zone for this domain, and the "
-                "key?"
-            ) from None
-        except (dns.exception.DNSException, OSError, EOFError) as error:
-            raise CannotUpdate(f"The name server does not answer ({_word(error)}).") from None
-        code = answer.rcode()
-        if code in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) or (
-            code == dns.rcode.REFUSED and not _is_update(message)
-        ):
-            return answer
-        raise CannotUpdate(_REFUSALS.get(code.name, f"The name server answered {code.name}."))
+            owner = dns.name.from_text(record.full_name(domain))
+            found.append((record, Entry(owner, _data(record))))
+        except dns.exception.DNSException:
+            impossible.append((record, "The name or value is too long for the DNS."))
+    return found, impossible
 
 
-_REFUSALS = {
-    "REFUSED": "The name server refuses the update: may this key write this zone?",
-    "NOTAUTH": "The name server refuses the key, or is not in charge of this zone.",
-    "NOTZONE": "The name server says that the name is not in its zone.",
-    "NXRRSET": "Somebody changed the zone at the same time.",
-    "YXRRSET": "Somebody changed the zone at the same time.",
-    "YXDOMAIN": "Somebody changed the zone at the same time.",
-    "SERVFAIL": "The name server could not do it.",
-}
+def _data(record: Record) -> dns.rdata.Rdata:
+    if record.type != "TXT":
+        return dns.rdata.from_text(IN, record.type, record.data)
+    text = record.value.encode()  # in strings of at most 255 octets (RFC 1035, section 3.3)
+    parts = [text[start : start + 255] for start in range(0, len(text), 255)]
+    return TXT(IN, RdataType.TXT, parts)
 
 
-def _word(error: Exception) -> str:
-    """The kind of an error: its text may repeat what it is about."""
-    return type(error).__name__
+def _entry(kept: Kept) -> Entry:
+    owner = dns.name.from_text(kept.owner)
+    return Entry(owner, dns.rdata.from_text(IN, kept.type, kept.value))
 
 
-def _is_update(message: Message) -> bool:
-    import dns.opcode
-
-    return message.opcode() == dns.opcode.UPDATE
-
-
-def _kept(domain: str, record: Record) -> Kept:
-    return Kept(record.full_name(domain), record.type, record.data)
-
-
-def _data(kind: str, rdata: object) -> str:
-    """As Record.data has it: a text whose strings are joined, anything else in lower case."""
-    if kind == "TXT":
-        return '"' + b"".join(rdata.strings).decode("utf-8", "replace") + '"'  # type: ignore[attr-defined]
-    return str(rdata).lower()
+def _kept(entry: Entry) -> Kept:
+    owner = entry.owner.to_text(omit_final_dot=True)
+    return Kept(owner, entry.type.name, entry.data.to_text())

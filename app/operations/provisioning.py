@@ -7,16 +7,17 @@ about to be written is noted first: whatever happens in between, it is known as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
 
 from .. import clock
 from ..caller import Caller
 from ..database import write_transaction
+from ..dns.provider import CannotUpdate, Kept, Provider
 from ..dns.records import Record
-from ..dns.updates import CannotUpdate, Kept, Provider, Rfc2136
 from ..extensions import db, settings
 from ..fields import DomainName, RegisteredHere
 from ..models import Domain, ZoneJob, ZoneRecord
@@ -27,10 +28,9 @@ from .results import OneDomain
 from .zone_jobs import order_records
 from .zones import records_of
 
-MANY, LEASE_SECONDS = 5, 300
-# How long to wait before trying again, by how often it failed; after that hourly.
-_PAUSES = (10, 30, 120, 600)
-HOUR = 3600
+LEASE = 120  # seconds; no conversation with a name server takes as long
+DELAYS = (10, 30, 120, 600, 3600)  # seconds until the next attempt; the last again and again
+MAX_PROBLEM = 1024  # characters, as the column has them
 _NOT_SET_UP = "No name server is set up to be written: MAILCOTE_DNS_UPDATE_SERVER and _KEY name it."
 
 
@@ -53,53 +53,66 @@ def update_domain(
     return counted(caller, [row])[0]
 
 
+class _AskedAnew(Exception):
+    """Something else is wanted by now, or somebody else is at it."""
+
+
 @dataclass(frozen=True)
-class _Order:
-    """A job that was taken, with what it needs."""
+class _Claim:
+    """A job that is ours until its lease ends, and what it needs to know from the database."""
 
     name: str
-    asked_at: str
     is_wanted: bool
-    records: Sequence[Record]  # none: what was written is to be taken back
-    written: Sequence[Kept]
+    asked_at: str
+    lease: str
+    records: list[Record]
+    written: list[Kept]
+    intended: list[Kept] = field(default_factory=list)
+
+    def is_of(self, job: ZoneJob) -> bool:
+        """Whether nothing else was wanted of the job since, and nobody else has claimed it."""
+        return (job.asked_at, job.next_at) == (self.asked_at, self.lease)
+
+    def intend(self, adding: list[Kept]) -> None:
+        """Put on record what is about to be added. Raises _AskedAnew, Busy."""
+        with write_transaction() as session:
+            if not self.is_of(_job(session, self.name)):
+                raise _AskedAnew
+            _remember(session, self.name, adding)
+        self.intended.extend(adding)
 
 
-def run_due() -> int:
-    """Carry out the orders that are due; how many there were. Raises Busy.
+def run_due(provider: Provider | None = None, *, at_most: int = 50) -> int:
+    """Carry out what is due, each job in its turn; how many were tried.
 
-    Several processes may do so at once: whoever takes one pushes its next time into the future.
+    Any number of processes and hosts may do so at once. Raises Busy when the database cannot be
+    written; what was begun is then taken up again once its lease has ended.
     """
-    is_due = ZoneJob.done_at.is_(None) & (ZoneJob.next_at <= clock.now())
-    if db.session.scalar(select(ZoneJob.name).where(is_due).limit(1)) is None:
-        db.session.rollback()
+    if not _anything_due():
         return 0
-    provider = Rfc2136.of(settings)
-    with write_transaction() as session:
-        jobs = session.scalars(
-            select(ZoneJob)
-            .where(is_due)
-            .order_by(ZoneJob.next_at)
-            .limit(MANY)
-            .with_for_update(skip_locked=True)
-        ).all()
-        orders = [_taken(job) for job in jobs]
-    for order in orders:
-        _carry_out(provider, order)
-    return len(orders)
+    from ..dns.updates import Rfc2136  # with dnspython, which nobody else needs so far
+
+    provider = provider or Rfc2136.of(settings)
+    for number in range(at_most):
+        claim = _claim() if _anything_due() else None
+        if claim is None:
+            return number
+        _carry_out(claim, provider)
+    return at_most
 
 
 def rewrite_what_changed() -> None:
     """Order the zones anew whose records are no longer those that were written, as after a node got
     another name. Raises Busy."""
+    from ..dns.updates import as_kept
+
     with write_transaction(is_lasting=False) as session:
         domains = session.scalars(
             select(Domain).where(Domain.is_registered_here, Domain.email_enabled)
         ).all()
         for domain in domains:
-            wanted = {
-                (one.full_name(domain.name), one.type, one.data) for one in records_of(domain)
-            }
-            known = {(one.owner, one.type, one.value) for one in _written(domain.name)}
+            wanted = as_kept(domain.name, records_of(domain))
+            known = set(_on_record(session, domain.name))
             job = session.get(ZoneJob, domain.name)
             if known - wanted or (job is None and wanted):
                 order_records(domain, are_wanted=True)
@@ -111,65 +124,125 @@ def state_of(name: str) -> ZoneJob | None:
     return found
 
 
-def _taken(job: ZoneJob) -> _Order:
-    job.next_at = clock.from_now(seconds=LEASE_SECONDS)
-    domain = db.session.scalar(select(Domain).where(Domain.name == job.name))
-    is_wanted = job.is_wanted and domain is not None
-    records = records_of(domain) if domain is not None and is_wanted else []
-    return _Order(job.name, job.asked_at, job.is_wanted, records, _written(job.name))
+def _anything_due() -> bool:
+    found = db.session.scalar(select(ZoneJob.name).where(_is_due()).limit(1))
+    db.session.rollback()
+    return found is not None
 
 
-def _written(name: str) -> list[Kept]:
-    rows = db.session.scalars(select(ZoneRecord).where(ZoneRecord.domain == name))
-    return [Kept(row.owner, row.type, row.value) for row in rows]
+def _is_due() -> ColumnElement[bool]:
+    return ZoneJob.done_at.is_(None) & (ZoneJob.next_at <= clock.now())
 
 
-def _carry_out(provider: Provider | None, order: _Order) -> None:
-    if not order.records and not order.written:
-        _finish(order, [], [])
-        return
-    if provider is None:
-        _fail(order, _NOT_SET_UP)
-        return
+def _claim() -> _Claim | None:
+    """The job that has waited longest, and is nobody else's for the time of its lease."""
+    with write_transaction() as session:
+        query = select(ZoneJob).where(_is_due()).order_by(ZoneJob.next_at, ZoneJob.name).limit(1)
+        job = session.scalar(query.with_for_update(skip_locked=True))
+        if job is None:
+            return None
+        job.next_at = clock.from_now(seconds=LEASE)
+        domain = session.scalar(select(Domain).where(Domain.name == job.name))
+        is_wanted = job.is_wanted and domain is not None
+        return _Claim(
+            name=job.name,
+            is_wanted=is_wanted,
+            asked_at=job.asked_at,
+            lease=job.next_at,
+            records=records_of(domain) if is_wanted and domain else [],
+            written=list(_on_record(session, job.name)),
+        )
+
+
+def _carry_out(claim: _Claim, provider: Provider | None) -> None:
+    """Talk to the name server with no transaction open, and record what came of it."""
     try:
-        change = provider.prepare(order.name, order.records, order.written)
-        if change.add:
-            with write_transaction():
-                _note(order.name, {*order.written, *change.kept, *change.add})
-        provider.apply(change)
-    except CannotUpdate as error:
-        _fail(order, str(error))
+        if not claim.is_wanted and not claim.written:
+            _record(claim, [], [])
+        elif provider is None:
+            _record_failure(claim, _NOT_SET_UP, DELAYS[-1])
+        elif claim.is_wanted:
+            told = provider.put(claim.name, claim.records, claim.written, intend=claim.intend)
+            _record(claim, told.kept, [_line(claim, *each) for each in told.left_alone])
+        else:
+            gone = set(provider.take_back(claim.name, claim.written))
+            _record(claim, [one for one in claim.written if one not in gone], [])
+    except _AskedAnew:
         return
-    _finish(order, change.kept + change.add, change.left_alone)
+    except CannotUpdate as error:
+        if not error.is_uncertain:
+            _forget(claim)
+        _record_failure(claim, str(error))
 
 
-def _note(name: str, written: Iterable[Kept]) -> None:
-    """Keep what is in a zone by our doing."""
-    db.session.execute(db.delete(ZoneRecord).where(ZoneRecord.domain == name))
-    for one in written:
-        db.session.add(ZoneRecord(domain=name, owner=one.owner, type=one.type, value=one.value))
-
-
-def _finish(order: _Order, written: Sequence[Kept], left_alone: Sequence[str]) -> None:
+def _record(claim: _Claim, kept: list[Kept], left_alone: list[str]) -> None:
+    """What stands and is ours from now on; and that the job is done, unless it was asked anew."""
     with write_transaction() as session:
-        _note(order.name, written)
-        job = session.get(ZoneJob, order.name, with_for_update=True)
-        if job is None:
-            return
-        job.attempts = 0
-        job.problem = " ".join(left_alone)[:1024] or None
-        if (job.asked_at, job.is_wanted) == (order.asked_at, order.is_wanted):
-            job.done_at = clock.now()
-        else:  # it was asked for anew meanwhile
-            job.next_at = clock.now()
+        job = _job(session, claim.name)
+        rows = _on_record(session, claim.name)
+        for one in {*claim.written, *claim.intended} - set(kept):
+            if one in rows:
+                session.delete(rows[one])
+        _remember(session, claim.name, kept)
+        if not claim.is_of(job):
+            # Who came in between may have done its part before this was in the zone.
+            job.done_at, job.next_at = None, min(job.next_at, clock.now())
+        elif kept and not claim.is_wanted:
+            _put_off(job, "Some records are still there, though the name server took the update.")
+        else:
+            job.done_at, job.attempts = clock.now(), 0
+            job.problem = _as_fits(left_alone)
 
 
-def _fail(order: _Order, problem: str) -> None:
+def _forget(claim: _Claim) -> None:
+    """Strike off the record what was meant to be added, and for certain was not."""
     with write_transaction() as session:
-        job = session.get(ZoneJob, order.name, with_for_update=True)
-        if job is None:
-            return
-        pause = _PAUSES[job.attempts] if job.attempts < len(_PAUSES) else HOUR
-        job.attempts += 1
-        job.problem = problem[:1024]
-        job.next_at = clock.from_now(seconds=pause)
+        rows = _on_record(session, claim.name)
+        for one in set(claim.intended) - set(claim.written):
+            if one in rows:
+                session.delete(rows[one])
+
+
+def _record_failure(claim: _Claim, sentence: str, delay: int | None = None) -> None:
+    with write_transaction() as session:
+        job = _job(session, claim.name)
+        if claim.is_of(job):
+            _put_off(job, sentence, delay)
+
+
+def _put_off(job: ZoneJob, sentence: str, delay: int | None = None) -> None:
+    wait = delay or DELAYS[min(job.attempts, len(DELAYS) - 1)]
+    job.attempts += 1
+    job.problem = sentence
+    job.next_at = clock.from_now(seconds=wait)
+
+
+def _job(session: Session, name: str) -> ZoneJob:
+    """The job as it is now, its row locked."""
+    return session.get_one(ZoneJob, name, with_for_update=True)
+
+
+def _on_record(session: Session, name: str) -> dict[Kept, ZoneRecord]:
+    rows = session.scalars(
+        select(ZoneRecord).where(ZoneRecord.domain == name).order_by(ZoneRecord.id)
+    )
+    return {Kept(row.owner, row.type, row.value): row for row in rows}
+
+
+def _remember(session: Session, name: str, kept: Iterable[Kept]) -> None:
+    rows = _on_record(session, name)
+    for one in dict.fromkeys(kept):
+        if one not in rows:
+            values = {"owner": one.owner, "type": one.type, "value": one.value}
+            session.add(ZoneRecord(domain=name, **values))
+
+
+def _line(claim: _Claim, record: Record, why: str) -> str:
+    return f"{record.type} {record.full_name(claim.name)}: {why}"
+
+
+def _as_fits(lines: list[str]) -> str | None:
+    """As many lines as can be kept, None for none."""
+    while len("\n".join(lines)) > MAX_PROBLEM:
+        lines = [*lines[:-2], "…"] if lines[-1] == "…" else [*lines[:-1], "…"]
+    return "\n".join(lines) or None

@@ -16,6 +16,9 @@ def order_records(domain: Domain, *, are_wanted: bool) -> None:
         job = ZoneJob(name=domain.name)
         db.session.add(job)
     job.is_wanted = are_wanted
-    job.asked_at = job.next_at = clock.now()
+    if job.asked_at:
+        # Never the same moment twice: who carries it out sees by it that it was asked for anew.
+        job.asked_at = max(clock.now(), clock.second_after(job.asked_at))
+    job.next_at = clock.now()
     job.attempts = 0
     job.done_at = job.problem = None

@@ -13,7 +13,6 @@ from flask import Flask
 from app import clock
 from app.config import Settings
 from app.database import write_transaction
-from app.dns.updates import CannotUpdate, Rfc2136
 from app.errors import OperationError
 from app.extensions import db
 from app.models import Node, ZoneJob, ZoneRecord
@@ -23,7 +22,6 @@ from app.operations.linking import unlink_domain
 from app.operations.mailboxes import add_user, remove_user
 from app.operations.provisioning import rewrite_what_changed, run_due, state_of, update_domain
 from app.operations.zone_checks import check_domain
-from app.operations.zones import records_of
 from tests.conftest import PASSWORD, Cast
 from tests.dns.name_server import KEY, STRANGERS_KEY, needs_knot
 from tests.dns.world import Dns
@@ -150,7 +148,7 @@ def test_what_is_somebody_elses_is_left_alone(core: Cast, servers: Dns) -> None:
     enable_email(core.alice, domain="example.nl")
     run_due()
     assert {**zone(servers), **before} == zone(servers)
-    for said in ("other MX records", "SPF record already", "DMARC record", "mail.example.nl is in"):
+    for said in ("goes to other servers", "SPF record of its own", "v=dmarc1", "stands at mail."):
         assert said in problem()
     disable_email(core.alice, domain="example.nl")
     run_due()
@@ -209,33 +207,12 @@ def test_each_failure_waits_longer(core: Cast, servers: Dns) -> None:
     assert pauses == [10, 30, 120, 600, 3600, 3600]
 
 
-@pytest.mark.parametrize(
-    ("key", "said"),
-    [
-        ("hmac-sha256:mailcote:YW5vdGhlciBrZXkgb2Ygc2l4dGVlbiBieXRlcw==", "refuses the key"),
-        (KEY.replace("mailcote", "somebody"), "refuses the key"),
-        (KEY.replace("sha256", "sha512"), "refuses the key"),
-    ],
-)
-def test_it_rejects_another_key(
-    settings: Settings, core: Cast, servers: Dns, key: str, said: str
-) -> None:
-    servers.own.zone("example.nl", "", takes_updates=True)
-    provider = Rfc2136.of(replace(settings, dns_update_key=key))
-    assert provider
-    with pytest.raises(CannotUpdate) as refused:
-        provider.prepare("example.nl", records_of(core.alice.domain("example.nl")), [])
-    assert said in str(refused.value)
-    assert KEY.split(":")[2] not in str(refused.value)
-    assert zone(servers) == {}
-
-
 def test_a_key_that_may_not_write_is_refused(app: Flask, core: Cast, servers: Dns) -> None:
     servers.own.zone("example.nl", "", takes_updates=True)
     enable_email(core.alice, domain="example.nl")
     with set_to(app, dns_update_key=STRANGERS_KEY):
         run_due()
-    assert "may this key write this zone" in problem() or "refuses the key" in problem()
+    assert "does not accept the key" in problem()
     assert zone(servers) == {}
     come_due()
     run_due()
@@ -245,7 +222,7 @@ def test_a_key_that_may_not_write_is_refused(app: Flask, core: Cast, servers: Dn
 def test_a_zone_that_is_not_there_is_said(core: Cast, servers: Dns) -> None:
     enable_email(core.alice, domain="example.nl")
     run_due()
-    assert "refuses the key" in problem()
+    assert problem() == "The name server has no zone for example.nl."
 
 
 def test_a_domain_within_a_zone_is_written_there(core: Cast, servers: Dns) -> None:
@@ -280,7 +257,7 @@ def test_a_crash_between_writing_and_noting_loses_no_trace(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(provisioning, "_finish", die)
+        patch.setattr(provisioning, "_record", die)
         with pytest.raises(KeyboardInterrupt):
             run_due()
     assert zone(servers) == {**MAIL, "TXT @": [SPF]}
