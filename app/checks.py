@@ -10,6 +10,8 @@ from sqlalchemy import text
 
 from . import export, schema
 from .config import Settings
+from .dns.lookup import Asking, Look, Run
+from .dns.spf import is_spf
 from .extensions import db, settings
 from .models import Feed, Mailbox
 
@@ -27,6 +29,20 @@ def run() -> Iterator[tuple[Verdict, str]]:
         yield "warn", f"links begin with {settings.public_url}: MAILCOTE_PUBLIC_URL is not set"
     else:
         yield "ok", f"links begin with {settings.public_url}"
+    if settings.platform_spf:
+        yield _platform_spf()
+
+
+def _platform_spf() -> tuple[Verdict, str]:
+    """Customers' SPF records include the platform's: where there is none, receivers ignore theirs
+    as a whole (RFC 7208, section 5.2)."""
+    name = settings.platform_spf
+    found = Look.at_one_domain(Run(Asking.of(settings))).public(name, "TXT")
+    if found.status == "failed":
+        return "warn", f"nobody could be asked whether there is an SPF record {name}"
+    if not any(is_spf(value) for value in found.values):
+        return "warn", f"customers' SPF records include {name}, which is not in the DNS: publish it"
+    return "ok", f"the SPF record {name}, which customers' records include, is there"
 
 
 def _schema() -> tuple[bool, str]:

@@ -21,8 +21,10 @@ from app import clock
 from app.alerts import send_what_is_new
 from app.caller import command_line
 from app.config import Settings
+from app.database import write_transaction
+from app.domain_notices import send_what_is_new as tell_of_domains
 from app.extensions import db
-from app.models import Node
+from app.models import DnsCheck, Node
 from app.operations import OPERATIONS
 from tests.conftest import ON_BOTH, Cast
 
@@ -269,3 +271,18 @@ def test_without_settings_nothing_is_sent_or_taken_for_told(
     assert (outside.mails, outside.posts) == ([], [])
     send_what_is_new()
     assert outside.events == ["mpi01 down"]
+
+
+def test_a_domain_that_works_no_more_is_told_its_project(core: Cast, outside: Outside) -> None:
+    with write_transaction() as session:
+        row = session.scalars(db.select(DnsCheck).order_by(DnsCheck.domain_id)).first()
+        assert row
+        row.state, row.since = "attention", clock.from_now(seconds=-7200)
+    for _ in range(2):
+        tell_of_domains()
+    ((recipients, text),) = outside.mails
+    assert recipients == ["alice@people.example"]
+    assert message_from_string(text)["Subject"] == "[Mailcote] example.nl: its mail needs attention"
+    body = str(message_from_string(text).get_payload(decode=True))
+    assert "/domains/example.nl?project=1" in body
+    assert outside.posts == []

@@ -74,8 +74,8 @@ MAY_IMPORT: dict[str, set[str]] = {
                "sqlalchemy"},
     "backup": {"config", "errors", "extensions", "database", "models", "schema", "clock",
                "sqlalchemy"},
-    "checks": {"config", "errors", "extensions", "database", "models", "schema", "export", "clock",
-               "sqlalchemy"},
+    "checks": {"config", "dns", "errors", "extensions", "database", "models", "schema", "export",
+               "clock", "sqlalchemy"},
     # Telling people and programs of nodes and domains: these send, and operations say what is new.
     "mailing": {"config", "extensions"},
     "alerts": {"extensions", "mailing", "operations"},

@@ -28,6 +28,8 @@ from ..models.nodes import DOWN_SECONDS, is_awaited
 from .results import Sync, slowest, sync_of
 
 Row = TypeVar("Row")
+# Domains whose mail worked and does no more (app.dns.verdicts.DomainState).
+TROUBLED = ("attention", "blocked")
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class Overview:
     nearly_full: int
     full: int
     quota_mb: int
+    troubled: int
     synced_nodes: int
     reachable_nodes: int
 
@@ -148,13 +151,17 @@ def overview(caller: Caller) -> Overview:
     heard = clock.from_now(seconds=-DOWN_SECONDS)
     synced = select(func.count()).select_from(Node).where(Node.last_sync_at.is_not(None))
     reachable = synced.where(Node.last_sync_at > heard, is_awaited())
-    total, enabled, *nodes = db.session.execute(
+    total, enabled, troubled, *nodes = db.session.execute(
         select(
             func.count(),
             func.count().filter(Domain.email_enabled),
+            func.count().filter(DnsCheck.state.in_(TROUBLED)),
             synced.scalar_subquery(),
             reachable.scalar_subquery(),
-        ).where(linked)
+        )
+        .select_from(Domain)
+        .outerjoin(DnsCheck, DnsCheck.domain_id == Domain.id)
+        .where(linked)
     ).one()
     active, gone, off, nearly_full, full, quota = db.session.execute(
         select(
@@ -168,7 +175,9 @@ def overview(caller: Caller) -> Overview:
         .select_from(Mailbox)
         .where(Mailbox.domain_id.in_(select(Domain.id).where(linked, Domain.email_enabled)))
     ).one()
-    return Overview(total, enabled, active, gone, off, nearly_full, full, int(quota), *nodes)
+    return Overview(
+        total, enabled, active, gone, off, nearly_full, full, int(quota), troubled, *nodes
+    )
 
 
 def sync(caller: Caller, mailbox: Mailbox) -> Sync:  # noqa: ARG001 - how far is no secret

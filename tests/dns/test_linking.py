@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from flask import Flask
 
-from app import clock, domain_notices
+from app import checks, clock, domain_notices
 from app.caller import Caller, command_line
 from app.config import Settings
 from app.database import write_transaction
@@ -262,3 +263,30 @@ def _age(days: int = 0) -> None:
     with write_transaction() as session:
         then = clock.from_now(days=-days, seconds=-domain_news.GRACE_SECONDS - 1)
         session.execute(db.update(DnsCheck).values(since=then))
+
+
+@on_both
+def test_several_at_once_share_the_work(app: Flask, core: Cast, servers: Dns) -> None:
+    for number in range(6):
+        name = f"shared{number}.test"
+        assign_domain(core.root, domain=name, project_id=1)
+        enable_email(core.alice, domain=name)
+    come_due(DnsCheck)
+    db.session.remove()
+
+    def work(_number: int) -> int:
+        with app.app_context():
+            return check_due().domains
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(work, range(4))) == 8  # with example.nl and charlie.nl
+
+
+def test_the_platform_s_own_record_is_looked_for(app: Flask, core: Cast, servers: Dns) -> None:
+    def said() -> str:
+        return next(verdict for verdict, sentence in checks.run() if "SPF" in sentence)
+
+    servers.publish("host.test", "")
+    assert said() == "warn"
+    servers.publish("host.test", '_spf.mail TXT "v=spf1 ip4:192.0.2.1 ~all"')
+    assert said() == "ok"

@@ -9,7 +9,7 @@ from app.caller import command_line
 from app.clock import from_now
 from app.database import write_transaction
 from app.extensions import db
-from app.models import Domain, Node
+from app.models import DnsCheck, Domain, Node
 from app.operations import OPERATIONS
 from tests.conftest import PASSWORD
 from tests.web.conftest import MAX_QUERIES, Browser
@@ -112,3 +112,11 @@ def test_it_asks_the_database_little_however_much_there_is(
     for browser in (alice, root):
         assert "All 32 domains" in browser.get("/").text
         assert len(browser.queries) <= MAX_QUERIES, browser.queries
+
+
+def test_a_domain_whose_mail_works_no_more_needs_attention(app: Flask, alice: Browser) -> None:
+    assert "had before" not in alice.get("/").text
+    with app.app_context():
+        db.session.execute(db.update(DnsCheck).values(state="blocked"))
+        db.session.commit()
+    assert "1 domain lacks a record in the DNS that it had before." in alice.get("/").text
