@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -125,11 +126,29 @@ def _content(answer: HTTPResponse) -> bytes:
 
 def _address(host: str, port: int, reach: Reach) -> str:
     """The one address that is connected to. A name that also has a private one is refused."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = _resolved(host, port)
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not all(reach.is_allowed(one, port) for one in addresses):
         raise OSError
     return addresses[0]
+
+
+def _resolved(host: str, port: int) -> list[Any]:
+    """What the name stands for. The system's resolver knows no deadline, so it is asked by a thread
+    that nobody waits for any longer than that."""
+    answers: SimpleQueue[list[Any]] = SimpleQueue()
+
+    def ask() -> None:
+        with suppress(OSError, UnicodeError):
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            return
+        answers.put([])
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answers.get(timeout=SECONDS)
+    except Empty:
+        return []
 
 
 class _Pinned(HTTPSConnection):
