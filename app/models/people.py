@@ -85,7 +85,12 @@ class Token(Base):
     @property
     def is_usable(self) -> bool:
         """Whether it still opens anything."""
-        return not self.revoked_at and (not self.expires_at or self.expires_at > clock.now())
+        return is_usable(self.revoked_at, self.expires_at)
+
+
+def is_usable(revoked_at: str | None, expires_at: str | None) -> bool:
+    """Whether a token of these dates still opens anything."""
+    return not revoked_at and (not expires_at or expires_at > clock.now())
 
 
 class WebSession(Base):
