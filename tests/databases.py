@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import sqlite3
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,16 @@ from app import create_app, schema
 from app.config import Settings
 from app.extensions import Base
 from tests.applications import let_go
-from tests.conftest import cheap_settings
+from tests.conftest import cheap_settings, just_migrated
 
 
 @contextmanager
-def postgres_database(server_url: str) -> Iterator[str]:
-    """An empty database on the tests' PostgreSQL server, gone afterwards."""
+def postgres_database(server_url: str, like: str = "template0") -> Iterator[str]:
+    """A database on the tests' PostgreSQL server, empty or like another; gone afterwards."""
     name = f"own_{secrets.token_hex(4)}"
     url = make_url(server_url)
     with psycopg.connect(libpq(server_url), autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
         try:
             yield url.set(database=name).render_as_string(hide_password=False)
         finally:
@@ -43,6 +45,12 @@ def libpq(url: str) -> str:
 def new_panel(folder: Path, database_url: str = "") -> Settings:
     """The settings of a panel that is up to date and empty."""
     settings = cheap_settings(folder, database_url)
+    if not database_url:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "panel.db").write_bytes(just_migrated())
+        with closing(sqlite3.connect(folder / "panel.db")) as database, database:
+            database.execute("UPDATE feed SET epoch = ?", (str(uuid.uuid4()),))
+        return settings
     app = create_app(settings)
     with app.app_context():
         schema.bring_up_to_date()

@@ -43,7 +43,7 @@ from app.operations import OPERATIONS
 from app.operations.access import welcomed
 from app.operations.links import linked
 from tests.applications import let_go
-from tests.conftest import ON_BOTH, PASSWORD, Cast
+from tests.conftest import JUST_MIGRATED, ON_BOTH, PASSWORD, Cast
 from tests.databases import (
     NEWEST,
     contents,
@@ -70,7 +70,7 @@ def settings(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
     if database == "sqlite":
         yield new_panel(tmp_path / "instance")
         return
-    with postgres_database(request.getfixturevalue("postgres_url")) as url:
+    with postgres_database(request.getfixturevalue("postgres_url"), JUST_MIGRATED) as url:
         yield new_panel(tmp_path / "instance", url)
 
 
