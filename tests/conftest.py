@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,17 +22,20 @@ import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from app import create_app, schema
 from app.caller import Caller, caller_with_token, command_line
 from app.config import Settings
-from app.extensions import Base, db
+from app.extensions import db
+from app.models import Feed
 from app.operations import OPERATIONS
 from tests import postgres
 from tests.applications import Applications, closed_file, let_go
 from tests.dns.name_server import NameServer
 from tests.nameless import resolver
+from tests.rows import empty, put, rows_of
 
 # The same examples at every run, and no clock: a slow machine is not a wrong answer.
 hypothesis.settings.register_profile("mailcote", derandomize=True, deadline=None)
@@ -78,6 +82,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # As after the nodes have taken over this epoch: what is removed from now on is meant.
 FOLLOW_THE_EPOCH = "UPDATE feed SET shrink_is_meant = true"
+BEGIN_THE_FEED = update(Feed).values(revision=1, users=0, shrink_is_meant=True)
 JUST_MIGRATED = "just_migrated"  # a PostgreSQL database to make others like
 
 
@@ -153,27 +158,10 @@ def app(settings: Settings, applications: Applications) -> Iterator[Flask]:
     """The application, with these settings."""
     with applications.lent(settings) as app:
         if settings.database_url:
-            with app.app_context():
-                _empty()
+            with app.app_context(), db.engine.begin() as connection:
+                empty(connection, but=("feed",))
+                connection.execute(BEGIN_THE_FEED)
         yield app
-
-
-def _empty() -> None:
-    """What TRUNCATE would do, which makes new files for each table and takes as long as the test.
-
-    A replica does not look at foreign keys, so that any order will do:
-    https://www.postgresql.org/docs/current/runtime-config-client.html
-    """
-    with db.engine.begin() as connection:
-        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        tables = (name for name in Base.metadata.tables if name != "feed")
-        connection.exec_driver_sql(";".join(f"DELETE FROM {name}" for name in tables))
-        connection.exec_driver_sql(
-            "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
-        )
-        connection.exec_driver_sql(
-            "UPDATE feed SET revision = 1, users = 0, shrink_is_meant = true"
-        )
 
 
 @dataclass
@@ -205,9 +193,16 @@ class Cast:
 
 
 @pytest.fixture
-def cast(app: Flask) -> Cast:
-    """Two projects with their domains, tokens for everybody, and one node."""
-    return set_the_stage(app)
+def cast(app: Flask, staged_panel: tuple[Path, Cast]) -> Cast:
+    """Two projects with their domains, tokens for everybody, and one node, in an empty panel."""
+    file, cast = staged_panel
+    rows = dict(rows_of(file))
+    [feed] = rows.pop("feed")
+    with app.app_context(), db.engine.begin() as connection:
+        put(connection, rows)
+        now = {name: feed[name] for name in ("revision", "users")}
+        connection.execute(update(Feed).values(now))
+    return deepcopy(cast)
 
 
 def set_the_stage(app: Flask) -> Cast:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, Integer, Table, func, insert, select, text
+from sqlalchemy import insert, select
 
 from app import create_app
-from app.extensions import Base, db
+from app.extensions import db
 from app.models import Feed
 from tests.applications import let_go
 from tests.conftest import ON_BOTH, Cast, cheap_settings, set_the_stage
+from tests.rows import Rows, empty, put, rows_in
 
 
 @pytest.fixture(params=ON_BOTH)
@@ -33,35 +33,13 @@ class Stage:
 
     app: Flask
     cast: Cast
-    rows: dict[str, list[dict[str, Any]]]
+    rows: Rows
 
     def set_again(self) -> None:
         """Make every table what it was before the first test."""
         with self.app.app_context(), db.engine.begin() as connection:
-            _empty(connection)
-            for table in Base.metadata.sorted_tables:
-                if rows := self.rows[table.name]:
-                    connection.execute(table.insert(), rows)
-                if connection.dialect.name == "postgresql" and "id" in table.columns:
-                    _number_on(connection, table)
-
-
-def _empty(connection: Connection) -> None:
-    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
-    else:
-        for table in (*tables, "sqlite_sequence"):
-            connection.execute(text(f"DELETE FROM {table}"))
-
-
-def _number_on(connection: Connection, table: Table) -> None:
-    """Let PostgreSQL count on after the rows that came with their numbers, as SQLite does."""
-    sequence = func.pg_get_serial_sequence(table.name, "id")
-    if isinstance(table.c.id.type, Integer) and connection.scalar(select(sequence)):
-        last = select(func.max(table.c.id)).scalar_subquery()
-        is_called = last.is_not(None)
-        connection.execute(select(func.setval(sequence, func.coalesce(last, 1), is_called)))
+            empty(connection)
+            put(connection, self.rows)
 
 
 @pytest.fixture(scope="session")
@@ -74,22 +52,18 @@ def stage_on(
     def make(database: str) -> Stage:
         folder, url = tmp_path_factory.mktemp("panel"), ""
         if database == "sqlite":
-            empty = request.getfixturevalue("migrated_file").read_bytes()
-            (folder / "panel.db").write_bytes(empty)
+            file = request.getfixturevalue("migrated_file").read_bytes()
+            (folder / "panel.db").write_bytes(file)
         else:
             url = request.getfixturevalue("postgres_url")
         app = create_app(cheap_settings(folder, url))
         with app.app_context(), db.engine.begin() as connection:
             feed = [dict(row._mapping) for row in connection.execute(select(Feed.__table__))]
-            _empty(connection)
+            empty(connection)
             connection.execute(insert(Feed), {**feed[0], "revision": 1, "users": 0})
         cast = set_the_stage(app)
         with app.app_context(), db.engine.connect() as connection:
-            rows = {
-                table.name: [dict(row._mapping) for row in connection.execute(table.select())]
-                for table in Base.metadata.sorted_tables
-            }
-        return Stage(app, cast, rows)
+            return Stage(app, cast, rows_in(connection))
 
     def stage(database: str) -> Stage:
         if database not in stages:

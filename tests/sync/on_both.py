@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from flask import Flask
 
-from tests.conftest import ON_BOTH, Cast, set_the_stage, settings
+from tests.conftest import ON_BOTH, cast, settings
 
 __all__ = ["cast", "database", "settings"]
 
@@ -14,9 +13,3 @@ __all__ = ["cast", "database", "settings"]
 def database(request: pytest.FixtureRequest) -> str:
     """SQLite, then PostgreSQL."""
     return str(request.param)
-
-
-@pytest.fixture
-def cast(app: Flask) -> Cast:
-    """The cast, put on stage anew: the copy is SQLite's only."""
-    return set_the_stage(app)
