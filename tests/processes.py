@@ -12,11 +12,12 @@ PATIENCE = 60  # seconds; only what never happens takes so long
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until something is so; what takes long is asked seldom, since asking costs as well."""
+    begun = time.monotonic()
     while not is_so():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.02)
+        waited = time.monotonic() - begun
+        assert waited < PATIENCE, "it never came to be"
+        time.sleep(min(max(waited / 10, 0.02), 0.25))
 
 
 def free_port() -> int:

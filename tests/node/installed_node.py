@@ -65,6 +65,9 @@ class InstalledNode(LiveNode):
         """Have its Postfix try again."""
         subprocess.run(["chroot", str(self.root), "postqueue", "-f"], check=True)
 
+    def _running(self) -> list[str]:
+        return self._command("run")
+
     def _command(self, verb: str) -> list[str]:
         installed = ("python3", "-I", "/usr/local/lib/mailcote/agent.py")
         other = ("--panel", self.panel.address, "--key-file", "/etc/mailcote/live.key")

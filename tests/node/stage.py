@@ -20,13 +20,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.node.clients import MAIL, TIMEOUT, Reply, imap_login
-from tests.node.mail_server import MailServer, program, short_folder
+from tests.node.mail_server import APP, MailServer, program, short_folder
 from tests.node.served_panel import ServedPanel
 from tests.processes import eventually, process
 
 DOMAIN = "bakery.nl"
 DISKS = ("state", "mail")
 TREE = "MAILCOTE_LIVE_TREE"
+# The agent as it is, which tries again after a second rather than up to a minute.
+IMPATIENT = f"""
+import sys
+sys.path.insert(0, {str(APP)!r})
+import agent
+agent.LONGEST_BACKOFF = 1.0
+sys.exit(agent.main())
+"""
 OLD, NEW = "an old pass phrase", "a new pass phrase"
 
 
@@ -50,7 +58,7 @@ class LiveNode(MailServer):
 
     def follow(self) -> subprocess.Popen[bytes]:
         """Start the agent, which waits for news as it does by default."""
-        return self._agent.enter_context(process(self._command("run"), os.environ))
+        return self._agent.enter_context(process(self._running(), os.environ))
 
     def leave(self) -> None:
         """Stop the agent, if it runs."""
@@ -196,6 +204,10 @@ class LiveNode(MailServer):
             *(verb, self.panel.address, "--doveadm", doveadm, "--mail", str(self.root / "mail")),
             *("--usage", str(told / "usage"), "--logins", str(told / "logins")),
         )
+
+    def _running(self) -> list[str]:
+        python, _agent, *arguments = self._command("run")
+        return [python, "-c", IMPATIENT, *arguments]
 
     @property
     def _database(self) -> Path:
