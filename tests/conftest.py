@@ -41,14 +41,34 @@ from tests.rows import empty, put, rows_of
 hypothesis.settings.register_profile("mailcote", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("mailcote")
 
-# Files that take minutes: begun last, they would be all that is left to do, on one core.
-LONGEST = ("browser/test_pages.py", "browser/test_customer.py", "node/test_live.py")
+# Files that take longest: begun last, they would be all that is left to do, on one core.
+LONGEST = (
+    "browser/test_customer.py",
+    "node/test_live.py",
+    "cli/test_backup.py",
+    "browser/test_pages.py",
+    "browser/test_admin.py",
+    "test_server.py",
+    "test_migrations.py",
+    "operations/test_races.py",
+    "sync/test_deltas.py",
+    "cli/test_demo.py",
+    "cli/test_as_a_program.py",
+    "node/test_proof.py",
+    "node/test_placement.py",
+)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files, and leave the others in their order."""
-    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    path = item.path.as_posix()
+    found = (place for place, name in enumerate(LONGEST) if path.endswith("/" + name))
+    return next(found, len(LONGEST))
 
 
 PASSWORD = "correct horse battery"
@@ -196,13 +216,18 @@ class Cast:
 def cast(app: Flask, staged_panel: tuple[Path, Cast]) -> Cast:
     """Two projects with their domains, tokens for everybody, and one node, in an empty panel."""
     file, cast = staged_panel
+    fill(app, file)
+    return deepcopy(cast)
+
+
+def fill(app: Flask, file: Path) -> None:
+    """Put all that an SQLite panel has into an empty one, which keeps its own epoch."""
     rows = dict(rows_of(file))
     [feed] = rows.pop("feed")
     with app.app_context(), db.engine.begin() as connection:
         put(connection, rows)
         now = {name: feed[name] for name in ("revision", "users")}
         connection.execute(update(Feed).values(now))
-    return deepcopy(cast)
 
 
 def set_the_stage(app: Flask) -> Cast:
