@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 
+from app.config import Settings
 from app.extensions import db
 from app.models import Domain
-from tests.conftest import ON_BOTH
+from tests.applications import Applications
+from tests.conftest import ON_BOTH, Cast, cheap_settings, fill
 from tests.web.conftest import Browser
 from tests.web.test_every_page import rules
 
@@ -20,15 +24,41 @@ def database(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture
+def settings(
+    database: str,
+    applications: Applications,
+    peopled_panel: Path,
+    request: pytest.FixtureRequest,
+) -> Settings:
+    """Cheap hashes and no rate limits, on a panel that is to have the cast and their people."""
+    if database == "sqlite":
+        applications.begin_with(peopled_panel)
+        return cheap_settings(applications.folder)
+    applications.begin_with()
+    return cheap_settings(applications.folder, request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def people(app: Flask, cast: Cast, database: str, peopled_panel: Path) -> Cast:
+    """The cast as people with passwords."""
+    if database == "postgresql":
+        fill(app, peopled_panel)
+    return cast
+
+
 @pytest.mark.parametrize("strange", STRANGE)
 def test_no_address_is_a_fault(app: Flask, root: Browser, strange: str) -> None:
+    root.get("/account")
+    token, project = root.csrf_token, root.project
     for _, verb, path in rules(app):
         address = path.replace("thing", strange).replace("/1/", f"/{strange}/")
         if address == path:
             continue
-        root.get("/account")
+        root.csrf_token, root.project = token, project
         answer = root.get(address) if verb == "GET" else root.post(address, typed="x")
         assert answer.status_code < 500, (verb, address)
+    assert root.get("/account").status_code == 200, "she was signed in all the time"
 
 
 @pytest.mark.parametrize("strange", STRANGE)
