@@ -43,7 +43,14 @@ class Storm:
     workers: int = 0
 
 
-def rage(settings: Settings, token: str, seconds: float, seed: int = 1) -> Storm:
+def rage(
+    settings: Settings,
+    token: str,
+    seconds: float,
+    *,
+    domain: str = "example.nl",
+    seed: int = 1,
+) -> Storm:
     """Kill the processes of a server of this panel for so long, under load, and its master last.
 
     The time it takes to start anew does not count. It is down in the end.
@@ -51,7 +58,7 @@ def rage(settings: Settings, token: str, seconds: float, seed: int = 1) -> Storm
     storm, chance, over = Storm(), random.Random(seed), threading.Event()
     port = free_port()
     writers = [
-        threading.Thread(target=_write, args=(storm, port, token, number, over))
+        threading.Thread(target=_write, args=(storm, port, token, f"w{number}-{{}}@{domain}", over))
         for number in range(WRITERS)
     ]
     server = _start(settings, port)
@@ -97,11 +104,11 @@ def lost(app: Flask, storm: Storm) -> set[str]:
     return storm.acknowledged - there
 
 
-def _write(storm: Storm, port: int, token: str, number: int, over: threading.Event) -> None:
+def _write(storm: Storm, port: int, token: str, pattern: str, over: threading.Event) -> None:
     count = 0
     while not over.is_set():
         count += 1
-        email = f"w{number}-{count}@example.nl"
+        email = pattern.format(count)
         storm.asked.add(email)
         with suppress(OSError, http.client.HTTPException):
             status = _add_user(port, token, email)

@@ -21,6 +21,7 @@ from tests.bench import (
     bench_poll,
     bench_start,
     bench_told,
+    bench_trust,
     bench_waiting,
 )
 from tests.bench.measure import HEAD, Figure, show
@@ -35,6 +36,7 @@ def main() -> None:
     benches = (
         *(bench_add_user, bench_poll, bench_export, bench_list, bench_mailbox_list, bench_start),
         *(bench_agent, bench_waiting, bench_told, bench_live, bench_mcp, bench_dns),
+        bench_trust,
     )
     figures = [figure for bench in benches for figure in bench.figures()]
     show(figures)
