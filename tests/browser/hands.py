@@ -61,6 +61,8 @@ class Hands:
         self.fill("Search mailboxes", text)
         if self.way == "no scripts":
             self.press("button", "Search")
+        else:  # a list that still follows would be replaced under whoever walks through it
+            self.page.wait_for_load_state("networkidle")
 
     def heading(self, text: str) -> None:
         """Wait for a page by its heading."""
