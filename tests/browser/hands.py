@@ -58,11 +58,14 @@ class Hands:
 
     def search(self, text: str) -> None:
         """Search as it is done each way: with scripts the list follows the typing."""
-        self.fill("Search mailboxes", text)
         if self.way == "no scripts":
+            self.fill("Search mailboxes", text)
             self.press("button", "Search")
-        else:  # a list that still follows would be replaced under whoever walks through it
-            self.page.wait_for_load_state("networkidle")
+            return
+        # A list that still follows would be replaced under whoever walks through it.
+        with self.page.expect_response(lambda answer: f"q={text}" in answer.url):
+            self.fill("Search mailboxes", text)
+        self.page.wait_for_function("() => !document.querySelector('.htmx-request')")
 
     def heading(self, text: str) -> None:
         """Wait for a page by its heading."""
