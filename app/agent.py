@@ -71,6 +71,7 @@ import http.client
 import io
 import ipaddress
 import json
+import math
 import os
 import queue
 import random
@@ -413,7 +414,7 @@ def keep_in_step(settings: Settings, stop: threading.Event) -> None:
     reporter = Reporter(settings, store)
     for work in (reporter.keep_reporting, functools.partial(keep_sweeping, settings)):
         threading.Thread(target=work, args=(stop,), daemon=True).start()
-    failures, before, thorough = 0, None, True
+    failures, undone, before, thorough = 0, 0, None, True
     while not stop.is_set():
         begun = time.monotonic()
         outcome = tried(settings, store, polling, thorough=thorough)
@@ -422,6 +423,9 @@ def keep_in_step(settings: Settings, stop: threading.Event) -> None:
         reporter.tell(outcome.problem)
         failures = 0 if outcome.is_good else failures + 1
         polling.is_urgent = failures > 0
+        # Maps that could not be written are tried again soon, and not only when there is news.
+        undone = 0 if outcome.has_maps else undone + 1
+        polling.at_most = max(1.0, float(int(backoff(undone)))) if undone else math.inf
         before, thorough = outcome, outcome.is_damage
         if failures:
             stop.wait(backoff(failures))
@@ -697,6 +701,7 @@ class Polling:
     def __init__(self, wait: float) -> None:
         self.full = self.wait = wait
         self.is_urgent = True  # whether the panel is there is to be known at once
+        self.at_most = math.inf  # seconds, while there is something else to be tried again
         self.cuts = 0
         self.again_at = 0.0
 
@@ -704,7 +709,7 @@ class Polling:
     def seconds(self) -> float:
         if self.wait != self.full and time.monotonic() >= self.again_at:
             self.wait = self.full
-        return 0 if self.is_urgent else self.wait
+        return 0 if self.is_urgent else min(self.wait, self.at_most)
 
     def was_kept(self) -> None:
         self.cuts = 0

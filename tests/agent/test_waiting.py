@@ -56,6 +56,23 @@ def test_it_works(node: Node, panel: FakePanel) -> None:
     ]
 
 
+def test_maps_that_failed_are_written_soon_though_there_is_no_news(
+    node: Node, panel: FakePanel
+) -> None:
+    panel.publish(export(users(3), revision=1))
+    broken = node.folder / "broken"
+    broken.touch()
+    maps = node.with_maps(f"[ ! -e {broken} ] || exit 1")
+    with running(node, "--wait", "50", "--interval", "3600", *maps):
+        until(lambda: len(panel.requests) > 1)
+        assert "maps for Postfix are not up to date" in node.status()
+        broken.unlink()
+        until(lambda: "maps for Postfix are not" not in node.status())
+        asked = [float(one.removeprefix("wait=")) for one in waits(panel)[1:]]
+        assert max(asked[:-1]) <= 8
+        until(lambda: waits(panel)[-1] == "wait=50")
+
+
 @pytest.mark.parametrize(
     ("wait", "asked"), [("12.3456", "12.346"), ("0.00001", "0"), ("55", "55"), ("0.5", "0.5")]
 )
