@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import api, cli, database, mcp, models, oauth, sync, web
+from . import api, cli, database, health, mcp, models, oauth, request_log, sync, web
 from .calls import Calls
 from .config import Settings
 from .cookies import Sessions
@@ -46,10 +46,11 @@ def create_app(config: Settings | None = None) -> Flask:
     )
     db.init_app(app)
     app.secret_key = config.secret()
+    request_log.keep(app)
     app.session_interface = Sessions()
     cli.register(app)
     web.set_up(app, config)
-    for face in (api, mcp, oauth, sync):
+    for face in (api, mcp, oauth, sync, health):
         csrf.exempt(face.bp)  # programs bring a credential with each request, never a cookie
         app.register_blueprint(face.bp)
     app.extensions["calls"] = Calls()
@@ -87,11 +88,15 @@ def _refuse_other_hosts(config: Settings) -> Callable[[], None]:
     return refuse
 
 
+_FOR_PROGRAMS = (
+    *("/iapi", "/papi", "/sync", "/mcp", "/oauth", "/.well-known"),
+    *("/healthz", "/readyz", "/metrics"),
+)
+
+
 def _answer_error(error: Exception) -> Any:
     """Errors outside of any face's routes: in JSON where programs ask, else as a page."""
-    is_for_programs = request.path.startswith(
-        ("/iapi", "/papi", "/sync", "/mcp", "/oauth", "/.well-known")
-    )
+    is_for_programs = request.path.startswith(_FOR_PROGRAMS)
     return failure_of(error) if is_for_programs else answer_error(error)
 
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import text
+from sqlalchemy import false, text, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import export, schema
 from .config import Settings
+from .database import write_transaction
 from .dns.lookup import Asking, Look, Run
 from .dns.spf import is_spf
+from .errors import OperationError
 from .extensions import db, settings
 from .models import Feed, Mailbox
 
 Verdict = Literal["ok", "warn", "WRONG"]
 
 ENOUGH_DISK = 200 * 2**20  # bytes
+NEEDED_DISK = 32 * 2**20  # with less the next change may not find room
+# Of the code that runs: what is installed beside it is not there before a reload.
+_NEWEST = schema.newest()
 
 
 def run() -> Iterator[tuple[Verdict, str]]:
@@ -43,6 +51,48 @@ def _platform_spf() -> tuple[Verdict, str]:
     if not any(is_spf(value) for value in found.values):
         return "warn", f"customers' SPF records include {name}, which is not in the DNS: publish it"
     return "ok", f"the SPF record {name}, which customers' records include, is there"
+
+
+def readiness() -> dict[str, bool]:
+    """Whether each thing is there that work needs, by its name. Needs an application context.
+
+    It takes seconds at most, also where nothing answers.
+    """
+    is_there = _is_so(_answers)
+    return {
+        "database": is_there,
+        "schema": is_there and _is_so(lambda: schema.present() == _NEWEST),
+        "disk": _is_so(_has_room),
+        "writing": is_there and _is_so(_can_write),
+    }
+
+
+def _is_so(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except (SQLAlchemyError, OperationError, OSError):
+        return False
+    finally:
+        db.session.remove()
+
+
+def _answers() -> bool:
+    return bool(db.session.scalar(text("SELECT 1")) == 1)
+
+
+def _has_room() -> bool:
+    url = make_url(settings.database)
+    folders = {settings.instance}
+    if url.database and url.get_backend_name() == "sqlite":
+        folders.add(Path(url.database).parent)
+    return all(shutil.disk_usage(folder).free >= NEEDED_DISK for folder in folders)
+
+
+def _can_write() -> bool:
+    """Take the lock of those who write, and change nothing: a standby server refuses even that."""
+    with write_transaction(is_lasting=False) as session:
+        session.execute(update(Feed).where(false()).values(revision=Feed.revision))
+    return True
 
 
 def _schema() -> tuple[bool, str]:

@@ -73,6 +73,11 @@ class Settings:
     mail_from: str = ""
     # Where programs are told of nodes in trouble: https://…, or http://… on this machine.
     alert_webhook: str = field(default="", repr=False)
+    # What Prometheus sends to read /metrics, at least 32 characters; without it only programs on
+    # this machine read them, and not through a proxy.
+    metrics_token: str = field(default="", repr=False)
+    # What `mailcote serve` logs: info (each request but polls without news), or warning.
+    log_level: str = "info"
     # Wrong credentials accepted a minute from one address before it has to wait; 0 for no limit.
     rate_wrong_credentials: int = 60
     # Attempts to sign in accepted an hour for one account before it has to wait; 0 for no limit.
@@ -142,6 +147,21 @@ def _secret(name: str, text: str) -> str:
     if len(text) < 32:
         raise WrongSetting(f"{name} takes at least 32 characters; leave it out to have one made.")
     return text
+
+
+def _token(name: str, text: str) -> str:
+    if not re.fullmatch(r"[!-~]{32,512}", text):
+        raise WrongSetting(f"{name} takes 32 to 512 characters of ASCII without spaces.")
+    return text
+
+
+def _one_of(*words: str) -> Reader:
+    def read(name: str, text: str) -> str:
+        if text not in words:
+            raise WrongSetting(f"{name} takes {' or '.join(words)}.")
+        return text
+
+    return read
 
 
 def _folder(name: str, text: str) -> Path:
@@ -310,6 +330,8 @@ _READERS: dict[str, Reader] = {
     "smtp_url": _smtp_url,
     "mail_from": _sender,
     "alert_webhook": _webhook,
+    "metrics_token": _token,
+    "log_level": _one_of("info", "warning"),
     "rate_wrong_credentials": _whole(0, 1_000_000),
     "rate_sign_ins": _whole(0, 1_000_000),
     "rate_writes": _whole(0, 1_000_000),

@@ -13,6 +13,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 _OF_PROGRAMS = (
     *("/iapi/", "/papi/", "/sync/", "/mcp", "/.well-known/"),
     *("/oauth/register", "/oauth/revoke", "/oauth/token"),
+    *("/healthz", "/readyz", "/metrics"),
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import secrets
 import traceback
 from typing import Any
@@ -15,13 +14,9 @@ from werkzeug.exceptions import HTTPException
 
 from .database import is_unavailable
 from .errors import Busy, OperationError
+from .log_lines import without_rows
 
 log = logging.getLogger(__name__)
-
-# A value may hold line ends: what is shown goes on until SQLAlchemy or Python have the word again.
-_SHOWN_ROWS = re.compile(
-    r"^(?:DETAIL|CONTEXT): .*?(?=^\[SQL|^The above exception|^During handling|\Z)", re.M | re.S
-)
 
 _HTTP_CODES = {
     400: ("BAD_REQUEST", "validation", "The request cannot be understood."),
@@ -98,7 +93,7 @@ def answer_json(value: Any, status: int = 200) -> Response:
 def _trace_without_values(error: Exception) -> str:
     """The traceback, without the lines in which PostgreSQL shows the whole row it refused."""
     trace = "".join(traceback.format_exception(error))
-    return _SHOWN_ROWS.sub("", trace)
+    return without_rows(trace)
 
 
 def _failure_of_http(error: HTTPException) -> Response:

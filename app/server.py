@@ -11,8 +11,13 @@ installed by then.
 from __future__ import annotations
 
 import gc
+import logging.config
 import os
 import resource
+import runpy
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 worker_class = "gthread"
@@ -34,6 +39,17 @@ control_socket_disable = True
 forwarded_allow_ips = ""
 errorlog = "-"
 loglevel = "warning"
+_log_level = os.environ.get("MAILCOTE_LOG_LEVEL") or "info"
+# The master's lines have the form of the workers'; the file, unlike the package, may be read here.
+_log_lines = runpy.run_path(str(Path(__file__).with_name("log_lines.py")))
+logconfig_dict = _log_lines["configuration"](_log_level)
+
+# Where the workers count (app/counters.py). This file is read again at each HUP, which must not
+# begin anew: the folder is named after this master, and goes with it.
+_own = f"mailcote-{os.getpid()}-"
+if not Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")).name.startswith(_own):
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=_own)
+_counts = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
 
 # A connection and a file each: the usual limit of 1024 open files is for programs that use select.
@@ -49,8 +65,9 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start what each worker does by itself."""
-    from app import housekeeping, schema  # see above
+    from app import housekeeping, log_lines, schema  # see above
 
+    logging.config.dictConfig(log_lines.configuration(_log_level))
     gc.freeze()  # what has been loaded stays, and need not be looked through again
     gc.enable()
     app = worker.app.wsgi()
@@ -65,3 +82,14 @@ def post_worker_init(worker: Any) -> None:
         except schema.CannotUpgrade:
             worker.log.exception("the database stays as it is")
     housekeeping.start(app)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Forget what a worker was at; what it has done stays counted."""
+    for file in _counts.glob(f"gauge_live*_{worker.pid}.db"):
+        file.unlink(missing_ok=True)
+
+
+def on_exit(_server: Any) -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(_counts, ignore_errors=True)

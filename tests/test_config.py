@@ -39,6 +39,8 @@ DEFAULTS: dict[str, object] = {
     "smtp_url": "",
     "mail_from": "",
     "alert_webhook": "",
+    "metrics_token": "",
+    "log_level": "info",
     "rate_wrong_credentials": 60,
     "rate_sign_ins": 20,
     "rate_writes": 600,
@@ -92,6 +94,8 @@ RIGHT: dict[str, list[tuple[str, object]]] = {
         ("http://[::1]/", "http://[::1]/"),
         ("http://localhost", "http://localhost"),
     ],
+    "metrics_token": [(SECRET, SECRET), ("!" * 32, "!" * 32), ("~" * 512, "~" * 512)],
+    "log_level": [("info", "info"), ("warning", "warning")],
     "rate_wrong_credentials": [("0", 0), ("1000000", 1000000)],
     "rate_sign_ins": [("0", 0), ("1000000", 1000000)],
     "rate_writes": [("0", 0), ("1000000", 1000000)],
@@ -143,6 +147,9 @@ WRONG: dict[str, list[str]] = {
     "alert_webhook": ["x", "https://", "http://hooks.example.nl/", "http://127.0.0.1.nl/",
                       "ftp://127.0.0.1/", "https://u:p@h/", "https://h/#x", "https://h:x/",
                       "https://h/ x", "https://h/\n", "https://h/é"],
+    "metrics_token": ["x", "x" * 31, "x" * 513, "x" * 32 + "\n",
+                      "x" * 16 + " " + "x" * 16, "é" * 32],
+    "log_level": ["x", "INFO", "debug", "error", "info ", "info\n"],
     "rate_wrong_credentials": [*_NUMBERS, "1000001"],
     "rate_sign_ins": [*_NUMBERS, "1000001"],
     "rate_writes": [*_NUMBERS, "1000001"],
@@ -201,6 +208,7 @@ def test_a_refusal_never_repeats_a_value() -> None:
         "smtp_url": f"mail://root:{SECRET}@h",
         "public_url": f"https://root:{SECRET}@h",
         "secret_key": SECRET[:20],
+        "metrics_token": SECRET[:20],
     }.items():
         with pytest.raises(WrongSetting) as refusal:
             _read(name, text)
@@ -213,6 +221,7 @@ def test_secrets_do_not_show() -> None:
         database_url=f"postgresql://u:{SECRET}@h",
         smtp_url=f"smtp://u:{SECRET}@h",
         alert_webhook=f"https://h/{SECRET}",
+        metrics_token=SECRET,
     )
     assert SECRET not in repr(settings)
 

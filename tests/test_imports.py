@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 APP = ROOT / "app"
 
-FACES = {"web", "api", "mcp", "oauth", "sync", "cli"}
+FACES = {"web", "api", "mcp", "oauth", "sync", "health", "cli"}
 
 # What a face is made from. Flask and Click are its business and nobody else's.
 _OF_FACES = {
@@ -54,10 +54,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "authorization": {"authlib", "caller", "clock", "config", "credentials", "database", "errors",
                       "extensions", "flask", "models", "sqlalchemy", "strict_json", "throttle",
                       "werkzeug"},
+    # What requests leave behind: a count, which prometheus_client adds up over processes, and a
+    # line in the log, whose form the server's master needs too, and so without the application.
+    "counters": {"prometheus_client"},
+    "log_lines": set(),
+    "request_log": {"counters", "extensions", "flask", "log_lines", "network"},
+    # What the database tells at each scrape, in the shapes that the library writes out.
+    "figures": {"clock", "extensions", "models", "prometheus_client", "sqlalchemy"},
     # What faces for programs note of their calls, and a page shows.
     "calls": {"caller", "clock", "database", "errors", "flask", "models", "sqlalchemy", "werkzeug"},
     # What the faces share: the envelope of JSON, its strict reader, where a request comes from.
-    "envelope": {"database", "errors", "flask", "orjson", "sqlalchemy", "werkzeug"},
+    "envelope": {"database", "errors", "flask", "log_lines", "orjson", "sqlalchemy", "werkzeug"},
     "strict_json": {"errors", "flask", "werkzeug"},
     "network": {"config", "errors", "flask", "werkzeug"},
     # The export is built below the face that serves it, so that it can be tested and checked.
@@ -84,7 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
                      "export", "operations", "throttle", "database", "extensions", "clock",
                      "flask"},
     # What the production server starts with: it makes the application.
-    "server": {"app", "config", "housekeeping", "errors", "schema", "gunicorn"},
+    "server": {"app", "config", "housekeeping", "errors", "log_lines", "schema", "gunicorn"},
     # The demo does what a program would: it calls operations, and runs a node.
     "demo": {"caller", "operations", "passwords", "config", "errors", "extensions", "models",
              "clock", "credentials"},
@@ -99,7 +106,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The wire's own validators; pydantic for the one input that is no operation's.
     "mcp": {*_OF_FACES, "authorization", "orjson", "mcp_types", "pydantic"},
     "oauth": {*_OF_FACES, "authorization"},
-    "sync": {*_OF_FACES, "export", "node", "watch"},
+    "sync": {*_OF_FACES, "counters", "export", "node", "watch"},
+    # What watches over the panel asks here; it looks at what the operator's own check looks at.
+    "health": {*_OF_FACES, "checks", "counters", "figures", "prometheus_client"},
     "cli": {*_OF_FACES, "app", "backup", "checks", "domain_notices", "schema", "demo", "server",
             "housekeeping", "click"},
 }  # fmt: skip

@@ -48,6 +48,7 @@ def demo(port: int) -> None:
             "MAILCOTE_DATABASE_URL": f"sqlite:///{folder / 'demo.db'}",
             "MAILCOTE_PUBLIC_URL": f"http://127.0.0.1:{port}",
             "MAILCOTE_HOST": "127.0.0.1",
+            "MAILCOTE_LOG_LEVEL": "warning",  # what it prints is to be read
         }
         _refuse_where_nobody_can_listen("127.0.0.1", port)
         with example.one_at_a_time(folder):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..counters import waiting
 from ..extensions import db
 from ..watch import Known, KnownKey, Watch, all_keys
 from .hearing import Ear
@@ -79,11 +80,13 @@ class WaitingRoom:
             if not self._has_seat(node_id):
                 return None
             self._sitting[node_id] += 1
+            waiting.inc()
             self._see_to_a_lookout(app)
             try:
                 return self._sleep(deadline, since, is_news)
             finally:
                 self._sitting[node_id] -= 1
+                waiting.dec()
                 if not self._sitting[node_id]:
                     del self._sitting[node_id]
 

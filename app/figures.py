@@ -1,0 +1,128 @@
+"""What the database tells of the panel, as figures for Prometheus, read when they are asked for.
+
+So they are the same whichever process of whichever host is asked, and none can be out of date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily
+from sqlalchemy import func, select
+
+from . import clock
+from .extensions import db
+from .models import DnsCheck, Domain, Feed, HeldCall, Mailbox, Node, PurgeOrder, ZoneJob
+
+DOMAIN_STATES = ("off", "checking", "pending", "receiving", "ready", "attention", "blocked")
+NODE_STATES = ("waiting", "up", "late", "down", "paused", "lost")
+
+
+def read() -> Iterator[GaugeMetricFamily]:
+    """All of them. Needs an application context; raises SQLAlchemyError."""
+    feed = db.session.scalars(select(Feed)).one()
+    yield _one("mailcote_revision", "The revision nodes are to have applied.", feed.revision)
+    yield _mailboxes()
+    yield _domains()
+    yield from _nodes(feed)
+    yield _one(
+        "mailcote_held_calls",
+        "Calls of assistants that wait for a person.",
+        _count(HeldCall, HeldCall.state == "waiting", HeldCall.expires_at > clock.now()),
+    )
+    yield from _zone_jobs()
+    yield _one(
+        "mailcote_purge_orders",
+        "Deleted mailboxes whose stored mail some node has yet to remove.",
+        _count(PurgeOrder, PurgeOrder.is_released),
+    )
+
+
+def is_up(is_so: bool) -> GaugeMetricFamily:
+    """Whether the database answered; without it the figures above are absent."""
+    return _one("mailcote_database_up", "Whether the database answered.", is_so)
+
+
+def _mailboxes() -> GaugeMetricFamily:
+    removed = Mailbox.purge_at.is_not(None)
+    counted = select(removed, Mailbox.is_waiting, func.count()).group_by(
+        removed, Mailbox.is_waiting
+    )
+    totals = {"active": 0, "waiting": 0, "removed": 0}
+    for is_removed, is_waiting, count in db.session.execute(counted):
+        totals["removed" if is_removed else "waiting" if is_waiting else "active"] += count
+    return _by_state(
+        "mailcote_mailboxes", "Mailboxes; `waiting` ones have no password yet.", totals
+    )
+
+
+def _domains() -> GaugeMetricFamily:
+    counted = (
+        select(Domain.email_enabled, DnsCheck.state, func.count())
+        .outerjoin(DnsCheck, DnsCheck.domain_id == Domain.id)
+        .group_by(Domain.email_enabled, DnsCheck.state)
+    )
+    totals = dict.fromkeys(DOMAIN_STATES, 0)
+    for is_on, state, count in db.session.execute(counted):
+        totals[(state or "checking") if is_on else "off"] += count
+    return _by_state(
+        "mailcote_domains", "Domains by what the DNS says; `off` is e-mail off.", totals
+    )
+
+
+def _nodes(feed: Feed) -> Iterator[GaugeMetricFamily]:
+    """One that is paused or lost is awaited by nobody, so it is not behind either."""
+    totals = dict.fromkeys(NODE_STATES, 0)
+    silent = _of_node("mailcote_node_seconds_since_sync", "Seconds since a node last asked.")
+    behind = _of_node("mailcote_node_revisions_behind", "Changes a node has yet to apply.")
+    trouble = _of_node("mailcote_node_trouble", "Whether a node has drifted or reports an error.")
+    for node in db.session.scalars(select(Node).order_by(Node.name)):
+        totals[node.state] += 1
+        if node.state in ("paused", "lost"):
+            continue
+        if node.last_sync_at:
+            silent.add_metric([node.name], max(0.0, clock.seconds_since(node.last_sync_at)))
+        behind.add_metric([node.name], _behind(node, feed))
+        trouble.add_metric([node.name], bool(node.flags))
+    yield _by_state("mailcote_nodes", "Mail nodes by state.", totals)
+    yield from (silent, behind, trouble)
+
+
+def _behind(node: Node, feed: Feed) -> int:
+    """All of it, for one that has nothing yet or something of before a restore."""
+    if node.applied_revision is None or node.applied_epoch != feed.epoch:
+        return feed.revision
+    return max(0, feed.revision - node.applied_revision)
+
+
+def _zone_jobs() -> Iterator[GaugeMetricFamily]:
+    yield _one(
+        "mailcote_zone_jobs",
+        "Zones that have yet to be written.",
+        _count(ZoneJob, ZoneJob.done_at.is_(None)),
+    )
+    yield _one(
+        "mailcote_zone_jobs_failing",
+        "Those of them that could not be written at the last attempt.",
+        _count(ZoneJob, ZoneJob.done_at.is_(None), ZoneJob.problem.is_not(None)),
+    )
+
+
+def _count(model: type, *conditions: object) -> int:
+    query = select(func.count()).select_from(model).where(*conditions)  # type: ignore[arg-type]
+    return db.session.scalar(query) or 0
+
+
+def _one(name: str, meaning: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, value=value)
+
+
+def _by_state(name: str, meaning: str, totals: dict[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, meaning, labels=["state"])
+    for state, count in totals.items():
+        family.add_metric([state], count)
+    return family
+
+
+def _of_node(name: str, meaning: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, labels=["node"])
