@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import IO
 
 PATIENCE = 60  # seconds; only what never happens takes so long
 
@@ -38,10 +39,10 @@ def is_listening(port: int) -> bool:
 
 @contextmanager
 def process(
-    command: list[str], environment: Mapping[str, str]
+    command: list[str], environment: Mapping[str, str], stderr: IO[bytes] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is ended in the end, whatever happened."""
-    running = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+    running = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=stderr)
     try:
         yield running
     finally:

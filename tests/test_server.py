@@ -6,6 +6,7 @@ import fcntl
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,8 +19,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.config import Settings
 from tests.cli.mailcote import COMMAND, Mailcote, environment
@@ -33,12 +36,13 @@ PUBLIC = "panel.example.nl"
 
 @dataclass
 class Server:
-    """A running server: its master, and where it listens."""
+    """A running server: its master, where it listens, and what it logs."""
 
     master: subprocess.Popen[bytes]
     port: int
     settings: Settings
     cast: Cast
+    log: Path
 
     def ask(
         self, path: str, host: str | None = None, token: str | None = None, **body: object
@@ -69,6 +73,17 @@ class Server:
         path = "/iapi/project/1/email_account/add-user"
         return self.ask(path, email=f"{name}@example.nl", password=PASSWORD)
 
+    def counted(self, face: str) -> float:
+        """How many requests of a face its workers have answered, dead ones too."""
+        with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
+            told = answer.read().decode()
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(told)
+            for sample in family.samples
+            if sample.name == "mailcote_requests_total" and sample.labels["face"] == face
+        )
+
     def workers(self) -> set[int]:
         """The processes that answer requests."""
         children = Path(f"/proc/{self.master.pid}/task/{self.master.pid}/children")
@@ -91,8 +106,9 @@ def serve(
     variables = environment(
         settings, MAILCOTE_PUBLIC_URL=f"https://{PUBLIC}", MAILCOTE_WORKERS="2", **changed
     )
-    with process(command, variables) as master:
-        server = Server(master, port, settings, cast)
+    log = folder / "log"
+    with log.open("wb") as stderr, process(command, variables, stderr) as master:
+        server = Server(master, port, settings, cast, log)
         eventually(lambda: is_listening(port))
         assert server.ask("/iapi/openapi.json") == 200
         yield server
@@ -202,6 +218,7 @@ def test_a_killed_worker_is_replaced(server: Server) -> None:
 @pytest.mark.real
 def test_it_reloads_without_refusing_a_request(server: Server) -> None:
     statuses, enough = list[int](), threading.Event()
+    before_all = server.counted("api")
 
     def keep_asking() -> None:
         while not enough.is_set():
@@ -224,6 +241,25 @@ def test_it_reloads_without_refusing_a_request(server: Server) -> None:
             thread.join()
     assert set(statuses) == {200}
     assert server.master.poll() is None
+    # Those of the workers that are gone by now are counted, too, whichever worker is asked.
+    assert [server.counted("api") - before_all for _ in range(5)] == [len(statuses)] * 5
+
+
+@pytest.mark.real
+def test_its_log_is_lines_of_json_without_what_was_sent(server: Server) -> None:
+    canary = "canary-that-must-not-sing"
+    server.ask(f"/iapi/project/1/email_account/list-users?domain={canary}")
+    server.ask(f"/welcome/{canary}", token=canary)
+    server.ask("/iapi/project/1/email_account/add-user", email=canary, password=canary)
+    server.tell(f"GET /?{canary} HTTP/9.9\r\nHost: localhost\r\n\r\n".encode())
+    server.tell(f"GET /{canary} HTTP/1.1\r\nHost: {canary}\r\nConnection: close\r\n\r\n".encode())
+    said = server.log.read_text().splitlines()
+    assert said.pop(0).startswith("Mailcote listens on 127.0.0.1")
+    lines = [json.loads(line) for line in said]
+    routes = [line["route"] for line in lines if line["logger"] == "app.request_log"]
+    assert "/welcome/<token>" in routes
+    assert all({"at", "level", "logger", "message"} <= line.keys() for line in lines)
+    assert [line for line in said if canary in line or server.cast.tokens["alice"] in line] == []
 
 
 def has_grown(statuses: list[int], size: int) -> bool:
@@ -282,10 +318,12 @@ def test_a_node_that_waits_does_not_keep_it_from_ending(
         node = threading.Thread(target=partial(wait_for_change, server, statuses))
         node.start()
         eventually(lambda: has_applied(server))  # which is noted just before it waits
+        eventually(lambda: nodes_waiting(server) == 1)
         before = server.workers()
         server.master.send_signal(signal.Signals[f"SIG{how}"])
         if how == "HUP":
             eventually(partial(are_new, server, before))
+            assert nodes_waiting(server) == 0
         else:
             assert server.master.wait(60) == 0
         node.join()
@@ -303,6 +341,13 @@ def wait_for_change(server: Server, statuses: list[int]) -> None:
         headers["If-None-Match"] = str(answer.getheader("ETag"))
         connection.request("GET", "/sync/v1/export?wait=55", headers=headers)
         statuses.append(connection.getresponse().status)
+
+
+def nodes_waiting(server: Server) -> float:
+    """How many nodes wait, by the figures."""
+    with urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=60) as answer:
+        (told,) = re.findall(r"^mailcote_nodes_waiting (\S+)$", answer.read().decode(), re.M) or [0]
+    return float(told)
 
 
 def has_applied(server: Server) -> bool:
