@@ -39,6 +39,8 @@ class Settings:
     public_url: str = "http://127.0.0.1:8000"
     # The address the server was told to listen on; requests for it are accepted.
     host: str = "127.0.0.1"
+    # Who has to sign in with a second factor beside the password: off, admins or everyone.
+    two_factor: str = "off"
     # How many reverse proxies of your own stand in front and set X-Forwarded-For.
     trusted_proxies: int = 0
     # Worker processes of `mailcote serve`; 0 means one for each core.
@@ -139,6 +141,15 @@ def _whole(lowest: int, highest: int) -> Reader:
         if not is_number or not lowest <= int(text) <= highest:
             raise WrongSetting(f"{name} takes a whole number from {lowest} to {highest}.")
         return int(text)
+
+    return read
+
+
+def _one_of(*words: str) -> Reader:
+    def read(name: str, text: str) -> str:
+        if text not in words:
+            raise WrongSetting(f"{name} takes one of: {', '.join(words)}.")
+        return text
 
     return read
 
@@ -314,6 +325,7 @@ _READERS: dict[str, Reader] = {
     "secret_key": _secret,
     "public_url": _web_address,
     "host": _host,
+    "two_factor": _one_of("off", "admins", "everyone"),
     "trusted_proxies": _whole(0, 10),
     "workers": _whole(0, 64),
     "mailbox_bcrypt_cost": _whole(4, 14),

@@ -16,6 +16,7 @@ TOKEN = "wpa_"  # noqa: S105 - the prefix, not a token
 SYNC_KEY = "mck_"
 WELCOME = "mcw_"
 SESSION = "mcs_"
+HALF_SESSION = "mch_"
 ACCESS = "wpo_"
 REFRESH = "wpr_"
 CODE = "wpg_"

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 from . import addresses
 from .addresses import Address
 from .errors import Invalid
-from .passwords import MAX_BYTES, MIN_BYTES, NewPassword
+from .passwords import MAX_BYTES, MIN_BYTES, NewPassword, TypedPassword
 
 MAX_QUOTA_MB = 1_048_576
 MAX_ID = 2_147_483_647
@@ -299,6 +299,11 @@ Name = Annotated[
     str,
     _reads_text(_parse_name),
     _schema("A name for people to read.", "My company", type="string", minLength=1, maxLength=100),
+]
+PresentPassword = Annotated[
+    TypedPassword,
+    _reads_text(TypedPassword),
+    _schema("The password somebody has now.", "vR7mKq2xWd9pLs4tZb6n", type="string"),
 ]
 Id = Annotated[int, Field(description="The id of a row.", ge=1, le=MAX_ID, strict=True)]
 Text = Annotated[str, Field(description="Text of one kind or another.", max_length=1024)]

@@ -92,6 +92,25 @@ def matches(text: str, stored: str) -> bool:
     return is_same and len(typed) <= MAX_BYTES
 
 
+class TypedPassword:
+    """A password somebody typed to prove who they are. Its text never shows in a repr or log."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._proven: str | None = None
+
+    def __repr__(self) -> str:
+        return "TypedPassword(…)"
+
+    def is_behind(self, password_hash: str | None) -> bool:
+        """Whether a hash is this password's; remembered, so that asking again takes no time."""
+        if password_hash is None:
+            return False
+        if self._proven != password_hash and matches(self._text, password_hash):
+            self._proven = password_hash
+        return self._proven == password_hash
+
+
 def generate() -> str:
     """A password of 20 characters that are hard to confuse (115 bits)."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(20))

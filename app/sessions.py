@@ -3,26 +3,32 @@
 The cookie holds a random credential, the database its digest and everything else. So signing out,
 a new password and disabling somebody end sessions at once, wherever the cookie was copied to.
 Unknown accounts take as long to refuse as wrong passwords, and get the same answer.
+
+Who has a second factor gets half a session for the password: a row of another table, which no page
+looks for but the one that asks for the code. The whole session has a new credential.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 
-from . import clock
+from . import clock, second_factor
 from .addresses import parse_contact
 from .caller import Caller, memberships
-from .credentials import SESSION, digest, is_well_formed, make
+from .credentials import HALF_SESSION, SESSION, digest, is_well_formed, make
 from .database import write_transaction
 from .errors import Busy, Invalid, OperationError
 from .extensions import db, settings
-from .models import AuditEntry, Feed, Person, WebSession
-from .passwords import NewPassword, matches
+from .models import AuditEntry, Feed, HalfSession, Person, TwoFactor, WebSession
+from .passwords import NewPassword, TypedPassword, matches
 from .throttle import give_back_sign_in, take_sign_in
 
 IDLE_SECONDS = 30 * 60
 ABSOLUTE_SECONDS = 12 * 3600
+HALF_SECONDS = 5 * 60  # to type a code in
+PROOF_SECONDS = 15 * 60  # for how long a password or code counts where it is asked for again
 SEEN_SECONDS = 60  # how exactly the last use of a session is known
 
 
@@ -36,8 +42,72 @@ class WrongPassword(OperationError):
         super().__init__("WRONG_PASSWORD", "The address or the password is wrong.")
 
 
-def sign_in(email: str, password: str, *, address: str, user_agent: str) -> str:
-    """Begin a session; the credential for its cookie. Raises WrongPassword, TooMany or Busy."""
+class WrongCode(OperationError):
+    """The code is wrong, was used before, or is over."""
+
+    type = "unauthorized"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "WRONG_CODE",
+            "This code is wrong, or was used already. Wait for the next one in your app.",
+            field="code",
+        )
+
+
+class WrongProof(OperationError):
+    """Neither their password nor the present code."""
+
+    type = "unauthorized"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "WRONG_PROOF", "This is neither your password nor the present code.", field="proof"
+        )
+
+
+class HalfOver(OperationError):
+    """The password was typed too long ago, or has changed since."""
+
+    type = "unauthorized"
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("SIGN_IN_OVER", "This took too long; sign in again.")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A session, or half of one while a code is still to come; the credential for its cookie."""
+
+    credential: str
+    is_half: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """The session of a cookie, and whose it is. `proven_at`: when they last proved who they are."""
+
+    session_id: int
+    person: Person
+    proven_at: str | None
+    has_two_factor: bool
+
+    @property
+    def must_set_up(self) -> bool:
+        """Whether they may do nothing before they have a second factor."""
+        return not self.has_two_factor and second_factor.is_demanded_of(self.person)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether they have proven lately who they are."""
+        return self.proven_at is not None and clock.seconds_since(self.proven_at) < PROOF_SECONDS
+
+
+def sign_in(email: str, password: str, *, address: str, user_agent: str) -> Begun:
+    """Begin a session, or half of one. Raises WrongPassword, TooMany or Busy."""
     typed = _typed(email)
     take_sign_in(typed, address)
     person = db.session.scalar(db.select(Person).where(Person.email == typed))
@@ -48,17 +118,88 @@ def sign_in(email: str, password: str, *, address: str, user_agent: str) -> str:
         raise WrongPassword
     person_id = person.id
     try:
-        credential = _begin(person_id, stored, address, user_agent)
+        begun = _begin(person_id, stored, address, user_agent)
     except WrongPassword:
         _record(f"person {typed}"[:320], "sign-in refused", address)
         raise
     with suppress(Busy):  # who is signed in by now is not told to try again
         give_back_sign_in(typed, address)
+    return begun
+
+
+def half_open(credential: str) -> int | None:
+    """The id of who has proven the password by this half of a session, and may give a code."""
+    half = _half(credential)
+    return half.person_id if half else None
+
+
+def finish(half: str, code: str, *, address: str, user_agent: str) -> str:
+    """Make a session of a half one; its credential. Raises HalfOver, WrongCode, TooMany, Busy."""
+    person_id = half_open(half)
+    if person_id is None:
+        raise HalfOver
+    second_factor.take_attempt(person_id, code, address)
+    with write_transaction():
+        person = db.session.get(Person, person_id, with_for_update=True)
+        kept, factor = _half(half), second_factor.confirmed(person_id)
+        if person is None or person.disabled_at or kept is None or factor is None:
+            raise HalfOver
+        actor, kind = f"person {person.email}"[:200], second_factor.use_up(factor, code)
+        if kind:
+            db.session.delete(kept)
+            credential = _add_session(person, address, user_agent)
+            _add_entry(actor, "sign-in", address, given=f"password {kind}")
+        else:
+            _add_entry(actor, "sign-in refused", address, given="code")
+    if not kind:
+        raise WrongCode
+    with suppress(Busy):
+        second_factor.give_back_attempt(person_id, address)
     return credential
 
 
-def begin_for(person: Person, *, address: str, user_agent: str) -> str:
-    """Begin a session for somebody who has just chosen a password by a one-time link."""
+def prove(caller: Caller, session_id: int, typed: str) -> None:
+    """Take the password, or a code of the app, as a proof for the next quarter of an hour.
+
+    Raises WrongPassword, WrongCode, TooMany, Busy, HalfOver.
+    """
+    person = db.session.get(Person, caller.person_id)
+    if person is None:
+        raise HalfOver
+    address = caller.address or ""
+    # Nobody's password is as short as a code.
+    is_code = second_factor.kind_of(typed) == "code"
+    password = TypedPassword(typed)
+    person_id, email = person.id, person.email
+    if is_code:
+        second_factor.take_attempt(person_id, typed, address)
+    else:
+        take_sign_in(email, address)
+        password.is_behind(person.password_hash)
+    with write_transaction() as session:
+        person = session.get_one(Person, person_id, with_for_update=True)
+        factor = second_factor.confirmed(person_id) if is_code else None
+        is_right = (
+            bool(factor and second_factor.use_up(factor, typed))
+            if is_code
+            else password.is_behind(person.password_hash)
+        )
+        if is_right:
+            found = db.update(WebSession).where(WebSession.id == session_id)
+            session.execute(found.values(proven_at=clock.now()))
+        else:
+            _add_entry(caller.actor, "proof refused", address)
+    if not is_right:
+        raise WrongProof
+    with suppress(Busy):
+        if is_code:
+            second_factor.give_back_attempt(person_id, address)
+        else:
+            give_back_sign_in(email, address)
+
+
+def begin_for(person: Person, *, address: str, user_agent: str) -> Begun:
+    """Begin for somebody who has just chosen a password by a one-time link."""
     return _begin(person.id, person.password_hash, address, user_agent)
 
 
@@ -67,22 +208,25 @@ def by_link(person: Person, address: str) -> Caller:
     return Caller(actor=f"person {person.email}", address=address, person_id=person.id)
 
 
-def find(credential: str, *, is_use: bool = True) -> tuple[int, Person] | None:
-    """The id and the person of a cookie's session; None when it has ended or they are disabled.
+def find(credential: str, *, is_use: bool = True) -> Found | None:
+    """The session of a cookie; None when it has ended or its person is disabled.
 
     A page that asks again by itself is no use of it: left open, it would keep the session for ever.
     """
     if not is_well_formed(credential, SESSION):
         return None
     row = db.session.execute(
-        db.select(WebSession, Person)
+        db.select(WebSession, Person, TwoFactor.confirmed_at)
         .join(Person, Person.id == WebSession.person_id)
+        .outerjoin(TwoFactor, TwoFactor.person_id == Person.id)
         .where(WebSession.digest == digest(credential))
     ).first()
     if row is None or row.Person.disabled_at or _has_ended(row.WebSession):
         return None
     # Not the row: it can be gone by the time it is looked at again, ended from another browser.
-    found: tuple[int, Person] = row.WebSession.id, row.Person
+    found = Found(
+        row.WebSession.id, row.Person, row.WebSession.proven_at, row.confirmed_at is not None
+    )
     if is_use:
         _note_use(row.WebSession)
     return found
@@ -113,29 +257,54 @@ def caller_of(person: Person, address: str) -> Caller:
     )
 
 
-def _begin(person_id: int, proven: str | None, address: str, user_agent: str) -> str:
-    """Make a session for who has proven to know the password of this hash. Raises WrongPassword.
+def _begin(person_id: int, proven: str | None, address: str, user_agent: str) -> Begun:
+    """Begin for who has proven to know the password of this hash. Raises WrongPassword.
 
     bcrypt takes a while: if the account was disabled or has another password by now, what was
     proven proves nothing. Its row is locked, so that such a change comes before or after this.
     """
-    credential = make(SESSION)
     with write_transaction() as session:
         person = session.get(Person, person_id, with_for_update=True)
         if person is None or person.disabled_at or person.password_hash != proven:
             raise WrongPassword
-        ended = clock.from_now(seconds=-ABSOLUTE_SECONDS)
-        session.execute(db.delete(WebSession).where(WebSession.created_at < ended))
-        session.add(
-            WebSession(
-                digest=digest(credential),
-                person_id=person_id,
-                address=address,
-                user_agent=user_agent[:200],
-            )
-        )
+        if second_factor.confirmed(person_id):
+            return Begun(_add_half(person_id), is_half=True)
+        credential = _add_session(person, address, user_agent)
         _add_entry(f"person {person.email}"[:200], "sign-in", address)
+    return Begun(credential, is_half=False)
+
+
+def _add_session(person: Person, address: str, user_agent: str) -> str:
+    credential = make(SESSION)
+    ended = clock.from_now(seconds=-ABSOLUTE_SECONDS)
+    db.session.execute(db.delete(WebSession).where(WebSession.created_at < ended))
+    db.session.add(
+        WebSession(
+            digest=digest(credential),
+            person_id=person.id,
+            address=address,
+            user_agent=user_agent[:200],
+        )
+    )
     return credential
+
+
+def _add_half(person_id: int) -> str:
+    credential = make(HALF_SESSION)
+    over = clock.from_now(seconds=-HALF_SECONDS)
+    db.session.execute(db.delete(HalfSession).where(HalfSession.created_at < over))
+    db.session.add(HalfSession(digest=digest(credential), person_id=person_id))
+    return credential
+
+
+def _half(credential: str) -> HalfSession | None:
+    if not is_well_formed(credential, HALF_SESSION):
+        return None
+    query = db.select(HalfSession).where(HalfSession.digest == digest(credential))
+    half: HalfSession | None = db.session.scalar(query)
+    if half is None or clock.seconds_since(half.created_at) > HALF_SECONDS:
+        return None
+    return half
 
 
 def _typed(email: str) -> str:
@@ -170,10 +339,10 @@ def _record(actor: str, action: str, address: str) -> None:
         _add_entry(actor, action, address)
 
 
-def _add_entry(actor: str, action: str, address: str | None) -> None:
+def _add_entry(actor: str, action: str, address: str | None, given: str = "") -> None:
     revision = db.session.scalars(db.select(Feed.revision)).one()
     db.session.add(
         AuditEntry(
-            actor=actor, address=address, action=action, object="", given="", revision=revision
+            actor=actor, address=address, action=action, object="", given=given, revision=revision
         )
     )

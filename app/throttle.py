@@ -19,6 +19,7 @@ from .models import Bucket
 
 MANY_CHANGES = 20  # in ten minutes; more of them by one assistant are done in bulk
 _MINUTE, _HOUR = 60.0, 3600.0
+_WRONG_CODES = "There were too many wrong codes; wait a while, or use one of your recovery codes."
 _WRONG_PASSWORDS = "There were too many wrong passwords; wait a while and try again."
 
 # A bucket holds as many tokens as the limit allows a minute and refills evenly. One statement
@@ -52,7 +53,7 @@ def count_wrong_credential(address: str) -> None:
     """Count a credential that opens nothing. Raises TooMany."""
     with suppress(Busy):
         _take(
-            f"wrong:{_site(address)}",
+            f"wrong:{site_of(address)}",
             settings.rate_wrong_credentials,
             "There were too many wrong credentials from your address; wait a moment.",
         )
@@ -93,7 +94,7 @@ def take_write_of_assistant(assistant_id: int) -> None:
 def take_registration(address: str) -> None:
     """Allow so many clients an hour to register from one address. Raises TooMany."""
     _take(
-        f"register:{_site(address)}",
+        f"register:{site_of(address)}",
         settings.rate_registrations,
         "Too many assistants have registered from your address; wait a while.",
         period=_HOUR,
@@ -126,7 +127,7 @@ def take_sign_in(email: str, address: str) -> None:
     From one address 30 an hour, for one account 20 an hour. When strangers have used up an
     account's attempts, each address still has one of its own: its owner is not locked out.
     """
-    limit, site = settings.rate_sign_ins, _site(address)
+    limit, site = settings.rate_sign_ins, site_of(address)
     _take(f"sign-in from:{site}", 3 * limit // 2, _WRONG_PASSWORDS, period=_HOUR)
     try:
         _take(f"sign-in to:{digest(email)}", limit, _WRONG_PASSWORDS, period=_HOUR)
@@ -137,7 +138,7 @@ def take_sign_in(email: str, address: str) -> None:
 
 def give_back_sign_in(email: str, address: str) -> None:
     """A right password costs nothing; what was guessed before it goes on counting."""
-    site = _site(address)
+    site = site_of(address)
     keys = [f"sign-in from:{site}", f"sign-in to:{digest(email)}"]
     with write_transaction() as session:
         session.execute(
@@ -146,7 +147,40 @@ def give_back_sign_in(email: str, address: str) -> None:
         session.execute(db.delete(Bucket).where(Bucket.key == f"sign-in:{digest(email)}:{site}"))
 
 
-def _site(address: str) -> str:
+def take_code(person_id: int, address: str, *, is_known: bool) -> None:
+    """Allow a try at the code of an authenticator app. Raises TooMany.
+
+    As many as for passwords. Six digits are soon guessed from many addresses by who has the
+    password, so only a place that its owner has signed in from has an attempt of its own.
+    """
+    limit, site = settings.rate_sign_ins, site_of(address)
+    _take(f"code from:{site}", 3 * limit // 2, _WRONG_CODES, period=_HOUR)
+    try:
+        _take(f"code to:{person_id}", limit, _WRONG_CODES, period=_HOUR)
+    except TooMany:
+        if not is_known:
+            raise
+        _take(f"code:{person_id}:{site}", min(limit, 1), _WRONG_CODES, period=_HOUR)
+
+
+def take_recovery_code(address: str) -> None:
+    """Allow a try at a recovery code, so many an hour from one address. Raises TooMany."""
+    limit = 3 * settings.rate_sign_ins // 2
+    _take(f"recovery from:{site_of(address)}", limit, _WRONG_PASSWORDS, period=_HOUR)
+
+
+def give_back_code(person_id: int, address: str) -> None:
+    """A right code costs nothing; what was guessed before it goes on counting."""
+    site = site_of(address)
+    keys = [f"code from:{site}", f"code to:{person_id}"]
+    with write_transaction() as session:
+        session.execute(
+            db.update(Bucket).where(Bucket.key.in_(keys)).values(tokens=Bucket.tokens + 1)
+        )
+        session.execute(db.delete(Bucket).where(Bucket.key == f"code:{person_id}:{site}"))
+
+
+def site_of(address: str) -> str:
     """Who an address counts for: with IPv6 its /64, all of which one customer has (RFC 6177)."""
     try:
         parsed = ip_address(address)

@@ -44,11 +44,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "caller": {"models", "errors", "extensions", "addresses", "clock", "credentials", "database",
                "throttle", "sqlalchemy"},
     "operations": {"caller", "models", "fields", "addresses", "passwords", "dns", "errors",
-                   "extensions", "clock", "credentials", "database", "pydantic", "throttle",
-                   "typing_extensions", "sqlalchemy"},
+                   "extensions", "clock", "credentials", "database", "pydantic", "second_factor",
+                   "throttle", "totp", "typing_extensions", "sqlalchemy"},
+    # The codes of authenticator apps are pure; whose they are, and that each counts once, is asked
+    # by sessions and operations alike.
+    "totp": set(),
+    "second_factor": {"credentials", "extensions", "models", "throttle", "totp"},
     # Sessions are begun and ended here only; they count attempts and leave audit rows.
     "sessions": {"addresses", "caller", "clock", "credentials", "database", "errors",
-                 "extensions", "models", "passwords", "throttle"},
+                 "extensions", "models", "passwords", "second_factor", "throttle"},
     # Assistants are let in through a page and a face for programs, and call through a third: what
     # all three rely on is below them. Authlib has the protocol, werkzeug the shape of a form.
     "authorization": {"authlib", "caller", "clock", "config", "credentials", "database", "errors",
@@ -101,7 +105,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What makes a computer a node: texts, and joining them into one script.
     "node": set(),
     "web": {*_OF_FACES, "authorization", "sessions", "flask_login", "flask_wtf", "wtforms",
-            "markupsafe", "segno"},
+            "markupsafe", "segno", "totp"},
     "api": {*_OF_FACES, "openapi"},
     # The wire's own validators; pydantic for the one input that is no operation's.
     "mcp": {*_OF_FACES, "authorization", "orjson", "mcp_types", "pydantic"},

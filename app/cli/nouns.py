@@ -56,6 +56,15 @@ def add_person(email: str, admin: bool, projects: tuple[int, ...], password_stdi
         click.echo(f"{settings.public_url}/welcome/{made.welcome}")
 
 
+@person.command("reset-two-factor")
+@click.argument("email")
+@with_panel
+def reset_two_factor(email: str) -> None:
+    """Take two-factor sign-in off somebody who lost the phone and the recovery codes."""
+    person = OPERATIONS["reset-two-factor"](command_line(), email=email)
+    click.echo(f"{person.email} signs in by the password alone until it is set up again.")
+
+
 @commands.group()
 def token() -> None:
     """Credentials for programs."""

@@ -4,6 +4,7 @@ from .approvals import HeldCall
 from .assistants import Assistant, OAuthClient, OAuthCode, OAuthToken
 from .calls import Call
 from .dns import DnsCheck, DomainClaim, ZoneJob, ZoneRecord
+from .entering import HalfSession, KnownPlace, RecoveryCode, TwoFactor
 from .feed import AuditEntry, Feed
 from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PastHome, PurgeAck, PurgeOrder
 from .nodes import KeyOffer, Node, NodeRequest, SyncKey
@@ -20,8 +21,10 @@ __all__ = [
     "DomainClaim",
     "Feed",
     "Gone",
+    "HalfSession",
     "HeldCall",
     "KeyOffer",
+    "KnownPlace",
     "Mailbox",
     "MailboxUsage",
     "Membership",
@@ -36,8 +39,10 @@ __all__ = [
     "Project",
     "PurgeAck",
     "PurgeOrder",
+    "RecoveryCode",
     "SyncKey",
     "Token",
+    "TwoFactor",
     "WebSession",
     "ZoneJob",
     "ZoneRecord",

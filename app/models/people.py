@@ -103,5 +103,6 @@ class WebSession(Base):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     created_at: Mapped[Moment] = mapped_column(default=clock.now)
     seen_at: Mapped[Moment] = mapped_column(default=clock.now)
+    proven_at: Mapped[Moment | None] = mapped_column(default=clock.now)  # by password or code
     address: Mapped[Word]
     user_agent: Mapped[Name]

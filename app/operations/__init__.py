@@ -28,6 +28,7 @@ from . import (
     placement,
     provisioning,
     reports,
+    two_factor,
     zone_checks,
 )
 from .operation import OPERATIONS, Operation
@@ -58,5 +59,6 @@ __all__ = [
     "placement",
     "provisioning",
     "reports",
+    "two_factor",
     "zone_checks",
 ]

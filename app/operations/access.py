@@ -9,7 +9,7 @@ from ..database import is_writing
 from ..errors import Conflict, Forbidden, Invalid, NotFound
 from ..extensions import db, settings
 from ..fields import Flag, Id, Password, PersonEmail, ProjectId, Text
-from ..models import Membership, Person, WebSession
+from ..models import HalfSession, Membership, Person, WebSession
 from ..passwords import NewPassword, matches
 from ..throttle import give_back_sign_in, take_sign_in
 from .assistants import disconnect_all, disconnect_what_is_out_of_reach
@@ -193,3 +193,5 @@ def _end_sessions(person_id: int, *, but: int | None = None) -> None:
     if but is not None:
         query = query.where(WebSession.id != but)
     db.session.execute(query)
+    # Half of one was begun with the password of before.
+    db.session.execute(db.delete(HalfSession).where(HalfSession.person_id == person_id))

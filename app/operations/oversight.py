@@ -25,6 +25,7 @@ from ..models import (
     Person,
     Project,
     Token,
+    TwoFactor,
 )
 from .browse import DomainRow, Page, domain_rows
 
@@ -121,6 +122,7 @@ class PersonRow:
 
     person: Person
     projects: list[Project]
+    has_two_factor: bool = False
 
 
 def people(caller: Caller) -> list[PersonRow]:
@@ -149,7 +151,9 @@ def _with_projects(people: Sequence[Person]) -> list[PersonRow]:
         query = query.where(Membership.person_id == people[0].id)
     for person_id, project in db.session.execute(query):
         belongs.setdefault(person_id, []).append(project)
-    return [PersonRow(person, belongs.get(person.id, [])) for person in people]
+    confirmed = select(TwoFactor.person_id).where(TwoFactor.confirmed_at.is_not(None))
+    have = set(db.session.scalars(confirmed))
+    return [PersonRow(person, belongs.get(person.id, []), person.id in have) for person in people]
 
 
 @dataclass(frozen=True)

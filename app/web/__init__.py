@@ -31,12 +31,14 @@ from . import (
     overview,
     records,
     tokens,
+    two_factor,
     welcome,
 )
 from .access import find_visitor, require_access, send_to_sign_in
 from .client_settings import is_for_a_domain as is_for_a_domain
 from .files import compress
 from .pages import answer_error, finish, offer_to_templates
+from .proof import require_proof
 
 BLUEPRINTS = (
     auth.bp,
@@ -51,6 +53,7 @@ BLUEPRINTS = (
     approvals.bp,
     connect.bp,
     account.bp,
+    two_factor.bp,
     consent.bp,
     docs.bp,
     admin_nodes.bp,
@@ -65,6 +68,7 @@ BLUEPRINTS = (
 
 for _blueprint in BLUEPRINTS:  # once, however many applications they are registered with
     _blueprint.before_request(require_access)
+    _blueprint.before_request(require_proof)
     _blueprint.after_request(finish)
     _blueprint.register_error_handler(Exception, answer_error)
 

@@ -27,7 +27,7 @@ from .. import sessions
 from ..caller import Caller
 from ..errors import NotFound
 from ..extensions import db, login_manager
-from ..models import Person, Project
+from ..models import Project
 from ..network import client_address
 from ..operations import browse
 from .searches import whole
@@ -39,9 +39,12 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
     """A person signed in at this browser."""
 
-    def __init__(self, person: Person, session_id: int, credential: str) -> None:
-        self.person = person
-        self.session_id = session_id
+    def __init__(self, found: sessions.Found, credential: str) -> None:
+        self.person = found.person
+        self.session_id = found.session_id
+        self.is_proven = found.is_proven
+        self.has_two_factor = found.has_two_factor
+        self.must_set_up = found.must_set_up
         self.credential = credential
 
     def get_id(self) -> str:
@@ -49,11 +52,20 @@ class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
         return self.credential
 
 
-def access(rule: Rule) -> Callable[[View], View]:
-    """Say who may see a view."""
+def access(
+    rule: Rule, *, asks_for_proof: bool = False, without_two_factor: bool = False
+) -> Callable[[View], View]:
+    """Say who may see a view.
+
+    One that `asks_for_proof` does what it does for who has lately proven who they are (see
+    `proof`); it answers POST. `without_two_factor` is for what is open to who still has to set it
+    up: nothing else is.
+    """
 
     def mark(view: View) -> View:
         view.access = rule  # type: ignore[attr-defined]
+        view.asks_for_proof = asks_for_proof  # type: ignore[attr-defined]
+        view.without_two_factor = without_two_factor  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -74,6 +86,8 @@ def require_access() -> Any:
         return None
     if g.caller is None:
         return login_manager.unauthorized()
+    if current_user.must_set_up and not getattr(view, "without_two_factor", False):
+        return _send(url_for("two_factor.index"))
     if rule == "admin" and not g.caller.is_admin:
         abort(403)
     return None
@@ -84,8 +98,7 @@ def find_visitor(credential: str) -> Visitor | None:
     found = sessions.find(credential, is_use="X-Poll" not in request.headers)
     if found is None:
         return None
-    session_id, person = found
-    return Visitor(person, session_id, credential)
+    return Visitor(found, credential)
 
 
 def send_to_sign_in() -> Response:
@@ -106,6 +119,15 @@ def _path_of(address: str) -> str:
         return urlsplit(address).path or "/"
     except ValueError:
         return "/"
+
+
+def _send(address: str) -> Response:
+    """To another page, the whole of it, whatever part of a page was asked for."""
+    if "HX-Request" in request.headers:
+        response = make_response("", 403)
+        response.headers["HX-Redirect"] = address
+        return response
+    return make_response(redirect(address, 303))
 
 
 def safe_target(target: str | None) -> str:

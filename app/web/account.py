@@ -95,6 +95,7 @@ def _page(form: OwnPasswordForm, status: int = 200) -> Response:
         "account/index.html",
         status=status,
         form=form,
+        has_two_factor=current_user.has_two_factor,
         here=current_user.session_id,
         assistants=connected(me()),
         web_sessions=sessions.of_person(current_user.person.id),

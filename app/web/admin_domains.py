@@ -102,7 +102,7 @@ def confirm_remove(name: str) -> Response:
 
 
 @bp.post("/<name>/remove")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def remove(name: str) -> Response:
     """Let it go; with removed mailboxes in it, if the name was typed."""
     form, row = ConfirmDomainForm(), oversight.domain(me(), name)

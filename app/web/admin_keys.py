@@ -21,7 +21,7 @@ def show(name: str) -> Response:
 
 
 @bp.post("")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def collect(name: str) -> Response:
     """Make the key and show it, this once."""
     row = fleet.node(me(), name)

@@ -30,7 +30,7 @@ def confirm(name: str) -> Response:
 
 
 @bp.post("/lose")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def lose(name: str) -> Response:
     """End its keys, if the name was typed."""
     form = ConfirmNodeForm()

@@ -26,7 +26,7 @@ def index() -> Response:
 
 
 @bp.post("")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def add() -> Response:
     """Make it, and show its key once."""
     form = NodeForm()
@@ -54,7 +54,7 @@ def first_sync(name: str) -> Response:
 
 
 @bp.post("/<name>/rotate")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def rotate(name: str) -> Response:
     """Make a new key, and show it once."""
     form = RotateForm()
@@ -107,7 +107,7 @@ def confirm_remove(name: str) -> Response:
 
 
 @bp.post("/<name>/remove")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def remove(name: str) -> Response:
     """Let it go, if the name was typed."""
     form = ConfirmNodeForm()

@@ -35,7 +35,7 @@ def new() -> Response:
 
 
 @bp.post("/new")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def add() -> Response:
     """Let them in, and show once the link by which they choose a password."""
     form = PersonForm()
@@ -60,7 +60,7 @@ def show(email: str) -> Response:
 
 
 @bp.post("/<path:email>/settings")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def edit(email: str) -> Response:
     """Change projects and rights."""
     form = PersonSettingsForm()
@@ -78,14 +78,14 @@ def edit(email: str) -> Response:
 
 
 @bp.post("/<path:email>/link")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def invite(email: str) -> Response:
     """Make a new one-time link, and show it once."""
     return _link_page(OPERATIONS["invite-person"](me(), email=email))
 
 
 @bp.post("/<path:email>/disable")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def disable(email: str) -> Response:
     """Keep them out; their sessions end."""
     try:
@@ -98,11 +98,20 @@ def disable(email: str) -> Response:
 
 
 @bp.post("/<path:email>/enable")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def enable(email: str) -> Response:
     """Let them in again."""
     person = OPERATIONS["update-person"](me(), email=email, is_disabled=False)
     return _done(person, f"{person.email} can sign in again.")
+
+
+@bp.post("/<path:email>/two-factor")
+@access("admin", asks_for_proof=True)
+def reset_two_factor(email: str) -> Response:
+    """Take two-factor sign-in off somebody whose phone is lost."""
+    person = OPERATIONS["reset-two-factor"](me(), email=email)
+    said = f"{person.email} signs in by the password alone until it is set up again."
+    return go("admin_people.show", email=person.email, said=said)
 
 
 def _done(person: Person, said: str) -> Response:

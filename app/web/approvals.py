@@ -33,7 +33,7 @@ def show(call_id: int) -> Response:
 
 
 @bp.post("/<int:call_id>/approve")
-@access("person")
+@access("person", asks_for_proof=True)
 def approve(call_id: int) -> Response:
     """Do it; a link that was made by it is shown once."""
     try:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, make_response, redirect, request, session
+from flask import Blueprint, Response, abort, make_response, redirect, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 
 from .. import sessions
 from ..errors import OperationError
 from ..network import client_address
 from .access import access, find_visitor, safe_target, send_to_sign_in
-from .forms import SignInForm
+from .forms import CodeForm, SignInForm
 from .pages import go, me, of_opener, render
 
 bp = Blueprint("auth", __name__)
+
+HALF = "half"  # in the cookie: the credential of half a session
 
 
 @bp.get("/sign-in")
@@ -34,19 +36,46 @@ def enter() -> Response:
     form = SignInForm()
     target = safe_target(form.next.data)
     try:
-        credential = sessions.sign_in(
-            form.email.data or "", form.password.data or "", **from_where()
-        )
+        begun = sessions.sign_in(form.email.data or "", form.password.data or "", **from_where())
     except OperationError as error:
         form.refuse(error)
         page = render("auth/sign_in.html", status=error.status, form=form)
         return _on_the_way(target, page)
-    begin(credential)
+    return _on_the_way(target, _to(begin(begun, target)))
+
+
+@bp.get("/sign-in/code")
+@access("everyone")
+def ask_code() -> Response:
+    """Ask who has proven their password for a code."""
+    target = safe_target(request.args.get("next"))
+    if sessions.half_open(session.get(HALF, "")) is None:
+        return _on_the_way(target, _to(url_for("auth.sign_in", next=target)))
+    page = render("auth/code.html", form=CodeForm(data={"next": target}))
+    return _on_the_way(target, page)
+
+
+@bp.post("/sign-in/code")
+@access("everyone")
+def finish() -> Response:
+    """Make a session of the half one."""
+    form = CodeForm()
+    target = safe_target(form.next.data)
+    try:
+        credential = sessions.finish(session.get(HALF, ""), form.code.data or "", **from_where())
+    except sessions.HalfOver:
+        session.pop(HALF, None)
+        return _on_the_way(target, _to(url_for("auth.sign_in", next=target, expired=1)))
+    except OperationError as error:
+        form.refuse(error)
+        page = render("auth/code.html", status=error.status, form=form)
+        return _on_the_way(target, page)
+    _enter(credential)
     return _on_the_way(target, _to(target))
 
 
 @bp.post("/sign-out")
-@access("person")
+@access("person", without_two_factor=True)
 def leave() -> Response:
     """End this session for good."""
     sessions.sign_out(me(), current_user.session_id)
@@ -55,8 +84,17 @@ def leave() -> Response:
     return go("auth.sign_in", said="You are signed out.")
 
 
-def begin(credential: str) -> None:
-    """Take over the new session; nothing of the browser's former one is kept."""
+def begin(begun: sessions.Begun, target: str) -> str:
+    """Take over what was begun, and nothing of the browser's former session; where to go on."""
+    session.clear()
+    if begun.is_half:
+        session[HALF] = begun.credential
+        return url_for("auth.ask_code", next=target)
+    _enter(begun.credential)
+    return target
+
+
+def _enter(credential: str) -> None:
     session.clear()
     visitor = find_visitor(credential)
     if visitor is None:  # ended from elsewhere before it was ever used

@@ -88,7 +88,7 @@ def confirm_unlink(name: str) -> Response:
 
 
 @bp.post("/<name>/unlink")
-@access("person")
+@access("person", asks_for_proof=True)
 def unlink(name: str) -> Response:
     """Let it go."""
     try:

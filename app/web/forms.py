@@ -63,6 +63,32 @@ class SignInForm(Form):
     next = HiddenField()
 
 
+class CodeForm(Form):
+    """The second step of signing in."""
+
+    code = StringField("Code", filters=[_trimmed])
+    next = HiddenField()
+
+
+class ConfirmCodeForm(Form):
+    """The first code of an authenticator app."""
+
+    code = StringField("Code from the app", filters=[_trimmed])
+
+
+class ProvenCodeForm(Form):
+    """A password and a code, to change how one signs in."""
+
+    password = PasswordField("Present password")
+    code = StringField("Code from the app, or a recovery code", filters=[_trimmed])
+
+
+class ProofForm(Form):
+    """Who one is, once more."""
+
+    proof = PasswordField("Your password")
+
+
 class MailboxForm(Form):
     """A new mailbox."""
 

@@ -165,7 +165,7 @@ def confirm_delete(email: str) -> Response:
 
 
 @bp.post("/<email>/delete")
-@access("person")
+@access("person", asks_for_proof=True)
 def delete(email: str) -> Response:
     """Let it go for good, if the address was typed."""
     mailbox, form = _find(email), ConfirmForm()

@@ -160,10 +160,19 @@ def offer_to_templates(app: Flask) -> None:
 def _frame() -> dict[str, Any]:
     """What the frame around a page shows, for who is signed in."""
     if not g.get("caller") or not current_user.is_authenticated:
-        return {"caller": None, "theme": theme()}
+        return {"caller": None, "theme": theme(), "layout": "entry.html"}
     caller = me()
+    if current_user.must_set_up:  # nothing is theirs to see yet
+        return {
+            "caller": None,
+            "person": current_user.person,
+            "theme": theme(),
+            "layout": "entry.html",
+            "must_set_up": True,
+        }
     project = project_of(caller)
     return {
+        "layout": "base.html",
         "caller": caller,
         "person": current_user.person,
         "project": project,

@@ -33,7 +33,7 @@ def new() -> Response:
 
 
 @bp.post("/new")
-@access("person")
+@access("person", asks_for_proof=True)
 def add() -> Response:
     """Make it, and show it once."""
     form, caller = TokenForm(), my_project()

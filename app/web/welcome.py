@@ -7,7 +7,7 @@ are all answered alike.
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, flash, make_response, redirect, request
 
 from .. import sessions
 from ..caller import Caller
@@ -21,7 +21,7 @@ from ..throttle import take_wrong_link
 from .access import access
 from .auth import begin, from_where
 from .forms import PasswordForm, WelcomeForm
-from .pages import go, never_stored, render, set_up_values
+from .pages import never_stored, render, set_up_values
 
 bp = Blueprint("welcome", __name__)
 
@@ -59,8 +59,10 @@ def _choose_for_person(person: Person, token: str) -> Response:
     except OperationError as error:
         form.refuse(error)
         return _page_of_person(person, form, error.status)
-    begin(sessions.begin_for(person, **from_where()))
-    return go("overview.index", said="Your password is set. You are signed in.")
+    begun = sessions.begin_for(person, **from_where())
+    target = begin(begun, "/")
+    flash("Your password is set." if begun.is_half else "Your password is set. You are signed in.")
+    return make_response(redirect(target, 303))
 
 
 def _choose_for_mailbox(mailbox: Mailbox, token: str) -> Response:

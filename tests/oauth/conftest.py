@@ -34,7 +34,7 @@ def signed_in(app: Flask, name: str) -> Browser:
     with app.app_context():
         email = f"{name}@people.example"
         person = db.session.scalars(db.select(Person).where(Person.email == email)).one()
-        credential = sessions.begin_for(person, address="192.0.2.1", user_agent="")
+        credential = sessions.begin_for(person, address="192.0.2.1", user_agent="").credential
     browser = Browser(app, app.test_client())
     with browser.client.session_transaction() as kept:
         kept["_user_id"] = credential

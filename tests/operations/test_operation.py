@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
+from app import second_factor, totp
 from app.caller import Caller, command_line
 from app.credentials import CLIENT, WELCOME, digest, make
 from app.database import write_transaction
@@ -27,12 +29,21 @@ from tests.operations import ledger
 EMAIL = "info@example.nl"
 LINK, OWNERS_LINK = make(WELCOME), make(WELCOME)
 CLIENT_ID = make(CLIENT)
+SECRET, STEP = "GEZDGNBVGY3TQOJQ" * 2, 1000
+CODE = totp.code_at(SECRET, STEP)
+RECOVERY_CODES = [f"aaaa-bbbb-cccc-ddd{number}" for number in range(10)]
+NEW_PASSWORD = "one more battery"
 # Something for each operation that would be done, were it asked by who may.
 INPUT: dict[str, dict[str, Any]] = {
     "accept-welcome": {"token": LINK, "password": "a newcomer's battery"},
-    "change-own-password": {"present": PASSWORD, "password": "one more battery", "keep": 2},
+    "change-own-password": {"present": PASSWORD, "password": NEW_PASSWORD, "keep": 2},
     "end-session": {"session_id": 2},
     "end-other-sessions": {"keep": 1},
+    "begin-two-factor": {},
+    "confirm-two-factor": {"code": CODE, "keep": 2},
+    "renew-recovery-codes": {"password": NEW_PASSWORD, "code": RECOVERY_CODES[0]},
+    "end-two-factor": {"password": NEW_PASSWORD, "code": RECOVERY_CODES[0]},
+    "reset-two-factor": {"email": "guest@example.org"},
     "connect-assistant": {
         "client": CLIENT_ID,
         "scope": "read",
@@ -91,8 +102,14 @@ INPUT: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def root(core: Cast) -> Caller:
-    """An admin who is signed in twice; a mailbox to change, and somebody invited by LINK."""
+def root(core: Cast, monkeypatch: pytest.MonkeyPatch) -> Caller:
+    """An admin who is signed in twice; a mailbox to change, and somebody invited by LINK.
+
+    Secrets and the time are such that the codes of INPUT are right.
+    """
+    monkeypatch.setattr(totp, "make_secret", lambda: SECRET)
+    monkeypatch.setattr(totp, "present_step", lambda: STEP)
+    monkeypatch.setattr(second_factor, "make_recovery_code", cycle(RECOVERY_CODES).__next__)
     add_user(core.charlie, email="live@charlie.nl", password=PASSWORD)
     owned = add_user(core.charlie, email="owned@charlie.nl", password=PASSWORD).mailbox.id
     admin = add_person(

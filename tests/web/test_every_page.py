@@ -20,6 +20,8 @@ FOR_EVERYONE = {
     "client_settings.show",
     "auth.sign_in",
     "auth.enter",
+    "auth.ask_code",
+    "auth.finish",
     "welcome.show",
     "welcome.choose",
 }
