@@ -43,6 +43,7 @@ UPDATE {schema}people SET welcome_digest = NULL, welcome_expires_at = NULL;
 """
 _ENDING = (
     "web_sessions",
+    "half_sessions",
     "password_links",
     "key_offers",
     "held_calls",

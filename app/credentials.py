@@ -17,6 +17,7 @@ SYNC_KEY = "mck_"
 WELCOME = "mcw_"
 SESSION = "mcs_"
 HALF_SESSION = "mch_"
+BROWSER = "mcb_"  # recognises a browser, opens nothing
 ACCESS = "wpo_"
 REFRESH = "wpr_"
 CODE = "wpg_"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from . import domain_notices
+from . import domain_notices, places, sign_in_notices
 from .alerts import send_what_is_new
 from .authorization import forget_what_is_over
 from .caller import Caller
@@ -51,6 +51,7 @@ def tidy_up() -> None:
     forget_old_calls()
     forget_old_claims()
     forget_what_is_over()
+    places.forget_old()
 
 
 def _keep_house(app: Flask) -> None:
@@ -58,6 +59,7 @@ def _keep_house(app: Flask) -> None:
     time.sleep(PATIENCE)
     while True:
         _do(app, "tell of nodes", send_what_is_new)
+        _do(app, "tell of sign-ins", sign_in_notices.send_what_is_new)
         _do(app, "keep what was called", calls.write)
         if time.monotonic() >= due:
             _do(app, "tidy up", tidy_up)

@@ -14,14 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
-from . import clock, second_factor
+from . import clock, places, second_factor
 from .addresses import parse_contact
 from .caller import Caller, memberships
 from .credentials import HALF_SESSION, SESSION, digest, is_well_formed, make
 from .database import write_transaction
 from .errors import Busy, Invalid, OperationError
 from .extensions import db, settings
-from .models import AuditEntry, Feed, HalfSession, Person, TwoFactor, WebSession
+from .models import AuditEntry, Feed, HalfSession, KnownPlace, Person, TwoFactor, WebSession
 from .passwords import NewPassword, TypedPassword, matches
 from .throttle import give_back_sign_in, take_sign_in
 
@@ -106,7 +106,9 @@ class Found:
         return self.proven_at is not None and clock.seconds_since(self.proven_at) < PROOF_SECONDS
 
 
-def sign_in(email: str, password: str, *, address: str, user_agent: str) -> Begun:
+def sign_in(
+    email: str, password: str, *, address: str, user_agent: str, browser: str = ""
+) -> Begun:
     """Begin a session, or half of one. Raises WrongPassword, TooMany or Busy."""
     typed = _typed(email)
     take_sign_in(typed, address)
@@ -118,7 +120,7 @@ def sign_in(email: str, password: str, *, address: str, user_agent: str) -> Begu
         raise WrongPassword
     person_id = person.id
     try:
-        begun = _begin(person_id, stored, address, user_agent)
+        begun = _begin(person_id, stored, address, user_agent, browser)
     except WrongPassword:
         _record(f"person {typed}"[:320], "sign-in refused", address)
         raise
@@ -133,12 +135,13 @@ def half_open(credential: str) -> int | None:
     return half.person_id if half else None
 
 
-def finish(half: str, code: str, *, address: str, user_agent: str) -> str:
+def finish(half: str, code: str, *, address: str, user_agent: str, browser: str = "") -> str:
     """Make a session of a half one; its credential. Raises HalfOver, WrongCode, TooMany, Busy."""
     person_id = half_open(half)
     if person_id is None:
         raise HalfOver
-    second_factor.take_attempt(person_id, code, address)
+    is_known = places.is_known(person_id, browser, address)
+    second_factor.take_attempt(person_id, code, address, is_known=is_known)
     with write_transaction():
         person = db.session.get(Person, person_id, with_for_update=True)
         kept, factor = _half(half), second_factor.confirmed(person_id)
@@ -147,7 +150,7 @@ def finish(half: str, code: str, *, address: str, user_agent: str) -> str:
         actor, kind = f"person {person.email}"[:200], second_factor.use_up(factor, code)
         if kind:
             db.session.delete(kept)
-            credential = _add_session(person, address, user_agent)
+            credential = _add_session(person, address, user_agent, browser)
             _add_entry(actor, "sign-in", address, given=f"password {kind}")
         else:
             _add_entry(actor, "sign-in refused", address, given="code")
@@ -198,9 +201,16 @@ def prove(caller: Caller, session_id: int, typed: str) -> None:
             give_back_sign_in(email, address)
 
 
-def begin_for(person: Person, *, address: str, user_agent: str) -> Begun:
+def confirm_places(caller: Caller) -> None:
+    """Take somebody's word that it was them."""
+    with write_transaction() as session:
+        theirs = db.update(KnownPlace).where(KnownPlace.person_id == caller.person_id)
+        session.execute(theirs.values(is_news=False))
+
+
+def begin_for(person: Person, *, address: str, user_agent: str, browser: str = "") -> Begun:
     """Begin for somebody who has just chosen a password by a one-time link."""
-    return _begin(person.id, person.password_hash, address, user_agent)
+    return _begin(person.id, person.password_hash, address, user_agent, browser)
 
 
 def by_link(person: Person, address: str) -> Caller:
@@ -257,7 +267,9 @@ def caller_of(person: Person, address: str) -> Caller:
     )
 
 
-def _begin(person_id: int, proven: str | None, address: str, user_agent: str) -> Begun:
+def _begin(
+    person_id: int, proven: str | None, address: str, user_agent: str, browser: str
+) -> Begun:
     """Begin for who has proven to know the password of this hash. Raises WrongPassword.
 
     bcrypt takes a while: if the account was disabled or has another password by now, what was
@@ -269,12 +281,13 @@ def _begin(person_id: int, proven: str | None, address: str, user_agent: str) ->
             raise WrongPassword
         if second_factor.confirmed(person_id):
             return Begun(_add_half(person_id), is_half=True)
-        credential = _add_session(person, address, user_agent)
+        credential = _add_session(person, address, user_agent, browser)
         _add_entry(f"person {person.email}"[:200], "sign-in", address)
     return Begun(credential, is_half=False)
 
 
-def _add_session(person: Person, address: str, user_agent: str) -> str:
+def _add_session(person: Person, address: str, user_agent: str, browser: str) -> str:
+    places.note(person.id, browser, address, user_agent)
     credential = make(SESSION)
     ended = clock.from_now(seconds=-ABSOLUTE_SECONDS)
     db.session.execute(db.delete(WebSession).where(WebSession.created_at < ended))

@@ -50,9 +50,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     # by sessions and operations alike.
     "totp": set(),
     "second_factor": {"credentials", "extensions", "models", "throttle", "totp"},
+    # Where somebody signed in from, for sessions to note, the account page to show, and a mail.
+    "places": {"clock", "credentials", "database", "extensions", "models", "throttle"},
+    "sign_in_notices": {"extensions", "mailing", "models", "places"},
     # Sessions are begun and ended here only; they count attempts and leave audit rows.
     "sessions": {"addresses", "caller", "clock", "credentials", "database", "errors",
-                 "extensions", "models", "passwords", "second_factor", "throttle"},
+                 "extensions", "models", "passwords", "places", "second_factor",
+                 "throttle"},
     # Assistants are let in through a page and a face for programs, and call through a third: what
     # all three rely on is below them. Authlib has the protocol, werkzeug the shape of a form.
     "authorization": {"authlib", "caller", "clock", "config", "credentials", "database", "errors",
@@ -92,8 +96,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerts": {"extensions", "mailing", "operations"},
     "domain_notices": {"extensions", "mailing", "operations"},
     "housekeeping": {"alerts", "authorization", "caller", "calls", "domain_notices", "errors",
-                     "export", "operations", "throttle", "database", "extensions", "clock",
-                     "flask"},
+                     "export", "operations", "places", "sign_in_notices", "throttle", "database",
+                     "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
     "server": {"app", "config", "housekeeping", "errors", "log_lines", "schema", "gunicorn"},
     # The demo does what a program would: it calls operations, and runs a node.
@@ -104,8 +108,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
     # What makes a computer a node: texts, and joining them into one script.
     "node": set(),
-    "web": {*_OF_FACES, "authorization", "sessions", "flask_login", "flask_wtf", "wtforms",
-            "markupsafe", "segno", "totp"},
+    "web": {*_OF_FACES, "authorization", "places", "sessions", "flask_login", "flask_wtf",
+            "wtforms", "markupsafe", "segno", "totp"},
     "api": {*_OF_FACES, "openapi"},
     # The wire's own validators; pydantic for the one input that is no operation's.
     "mcp": {*_OF_FACES, "authorization", "orjson", "mcp_types", "pydantic"},

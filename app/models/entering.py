@@ -62,3 +62,4 @@ class KnownPlace(Base):
     is_news: Mapped[bool] = mapped_column(default=False)
     first_at: Mapped[Moment] = mapped_column(default=clock.now)
     seen_at: Mapped[Moment] = mapped_column(default=clock.now)
+    told_at: Mapped[Moment | None]  # by mail

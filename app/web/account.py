@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, current_app, request
 from flask_login import current_user
 
-from .. import sessions
+from .. import places, sessions
 from ..errors import OperationError
 from ..operations import OPERATIONS
 from ..operations.assistants import connected
@@ -63,6 +63,14 @@ def end_others() -> Response:
     return go("account.index", said="All other sessions are ended.")
 
 
+@bp.post("/sign-ins/confirm")
+@access("person")
+def confirm_places() -> Response:
+    """Say that it was oneself who signed in from somewhere new."""
+    sessions.confirm_places(me())
+    return go("account.index")
+
+
 @bp.post("/assistants/<int:assistant_id>/disconnect")
 @access("person")
 def disconnect(assistant_id: int) -> Response:
@@ -96,6 +104,7 @@ def _page(form: OwnPasswordForm, status: int = 200) -> Response:
         status=status,
         form=form,
         has_two_factor=current_user.has_two_factor,
+        news=places.news_of(current_user.person.id),
         here=current_user.session_id,
         assistants=connected(me()),
         web_sessions=sessions.of_person(current_user.person.id),

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, make_response, redirect, request, session, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    after_this_request,
+    current_app,
+    g,
+    make_response,
+    redirect,
+    request,
+    session,
+    url_for,
+)
 from flask_login import current_user, login_user, logout_user
 
 from .. import sessions
+from ..credentials import BROWSER, is_well_formed, make
 from ..errors import OperationError
 from ..network import client_address
 from .access import access, find_visitor, safe_target, send_to_sign_in
@@ -14,6 +27,7 @@ from .pages import go, me, of_opener, render
 
 bp = Blueprint("auth", __name__)
 
+BROWSER_SECONDS = 180 * 24 * 3600
 HALF = "half"  # in the cookie: the credential of half a session
 
 
@@ -96,6 +110,7 @@ def begin(begun: sessions.Begun, target: str) -> str:
 
 def _enter(credential: str) -> None:
     session.clear()
+    after_this_request(_keep_browser)
     visitor = find_visitor(credential)
     if visitor is None:  # ended from elsewhere before it was ever used
         abort(send_to_sign_in())
@@ -107,7 +122,33 @@ def from_where() -> dict[str, str]:
     return {
         "address": client_address(request),
         "user_agent": request.headers.get("User-Agent", ""),
+        "browser": _browser(),
     }
+
+
+def _browser() -> str:
+    """What this browser is recognised by at its next sign-in; it opens nothing."""
+    if "browser" not in g:
+        kept = request.cookies.get(_cookie(), "")
+        g.browser = kept if is_well_formed(kept, BROWSER) else make(BROWSER)
+    name: str = g.browser
+    return name
+
+
+def _keep_browser(response: Response) -> Response:
+    response.set_cookie(
+        _cookie(),
+        _browser(),
+        max_age=BROWSER_SECONDS,
+        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _cookie() -> str:
+    return "__Host-browser" if current_app.config["SESSION_COOKIE_SECURE"] else "browser"
 
 
 def _on_the_way(target: str, response: Response) -> Response:

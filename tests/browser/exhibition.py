@@ -29,12 +29,14 @@ from app.models import (
     Person,
     Project,
     Token,
+    TwoFactor,
     ZoneJob,
 )
 from app.operations import OPERATIONS
 from app.operations.zones import records_of
 from tests.browser.panel import PASSWORD, Panel
 
+CAREFUL = "careful@people.example"  # has a second factor
 MANY = 60  # mailboxes, more than two pages
 DOCUMENT, CALLBACK = "https://assistant.example/client.json", "https://assistant.example/back"
 ASKS = "/oauth/authorize?" + urlencode(
@@ -120,10 +122,14 @@ class Exhibition:
         panel.run("add-person", email="late@people.example", projects=[1])
         panel.run("add-person", email="o'{{7007*7007}}&co@people.example", projects=[1])
         panel.person("disabled", 1)
+        panel.person("careful", 1)
         panel.run("update-person", email="disabled@people.example", is_disabled=True)
         with panel.app.app_context():
             late = db.select(Person).where(Person.email == "late@people.example")
             db.session.scalars(late).one().welcome_expires_at = clock.from_now(days=-1)
+            careful = db.session.scalars(db.select(Person).where(Person.email == CAREFUL)).one()
+            factor = TwoFactor(person_id=careful.id, secret="A" * 32, confirmed_at=clock.now())
+            db.session.add(factor)
             db.session.commit()
 
     def _add(self, panel: Panel, name: str, *projects: int) -> None:

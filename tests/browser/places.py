@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from playwright.sync_api import Page
 
 from app.demo.example import BAKERY
-from tests.browser.exhibition import ASKS
+from tests.browser.exhibition import ASKS, CAREFUL
+from tests.browser.panel import PASSWORD
 
 Act = Callable[[Page], None]
 
@@ -88,6 +89,14 @@ def ask_and_send(link: str, button: str, **fields: str) -> Act:
     return act
 
 
+def first_step(page: Page) -> None:
+    """Type the password of somebody who has a second factor."""
+    page.locator("#email").fill(CAREFUL)
+    page.locator("#password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.locator("#code").wait_for()
+
+
 LOST = "It was lost: revoke its keys"
 INFO = f"/mailboxes/info@{BAKERY}"
 DOMAIN = "/admin/domains"
@@ -131,6 +140,7 @@ PAGES = (
     Place("/approvals/5", "anna"),
     Place("/connect", "anna"),
     Place("/account", "anna"),
+    Place("/account/two-factor", "anna"),
     Place(ASKS, "anna", state="asks for all"),
     Place(f"{ASKS}&scope=read", "linde", state="asks for less"),
     Place(ASKS, "admin", state="asks an admin"),
@@ -187,6 +197,7 @@ PAGES = (
     Place("/admin/people/invited@people.example", "admin"),
     Place("/admin/people/late@people.example", "admin"),
     Place("/admin/people/disabled@people.example", "admin"),
+    Place(f"/admin/people/{CAREFUL}", "admin"),
     Place("/admin/audit", "admin"),
     Place("/admin/audit?q=nobody-is-called-so", "admin"),
 )
@@ -234,6 +245,8 @@ AFTERWARDS = (
     Place("/tokens/new", "anna", send("Create token", name=""), state="refused"),
     Place("/tokens/new", "anna", make("Create token", name="made"), state="done"),
     Place("/account", "anna", send("Change password", present="x", password="x"), state="refused"),
+    Place("/account/two-factor", "anna", make("Set it up"), state="shown"),
+    Place("/sign-in", "", first_step, state="first step"),
     Place("/admin/nodes", "admin", send("Add node", name="No!", ip_address="x"), state="refused"),
     Place("/admin/nodes", "admin", make("Add node", name="made"), state="done"),
     Place("/admin/nodes/mpi01", "admin", send("Save", host="x y"), state="refused"),

@@ -65,6 +65,7 @@ def upgrade() -> None:
         sa.Column("is_news", sa.Boolean(), nullable=False),
         sa.Column("first_at", text(20), nullable=False),
         sa.Column("seen_at", text(20), nullable=False),
+        sa.Column("told_at", text(20), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_known_places")),
         sa.UniqueConstraint(
             "person_id", "browser", "site", name=op.f("uq_known_places_person_id_browser_site")
