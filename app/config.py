@@ -145,15 +145,6 @@ def _whole(lowest: int, highest: int) -> Reader:
     return read
 
 
-def _one_of(*words: str) -> Reader:
-    def read(name: str, text: str) -> str:
-        if text not in words:
-            raise WrongSetting(f"{name} takes one of: {', '.join(words)}.")
-        return text
-
-    return read
-
-
 def _secret(name: str, text: str) -> str:
     if len(text) < 32:
         raise WrongSetting(f"{name} takes at least 32 characters; leave it out to have one made.")
