@@ -6,26 +6,24 @@ module needs dnspython's messages, which take a tenth of a second to load: who a
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import dns.exception
 import dns.flags
 import dns.message
-import dns.name
-import dns.query
-import dns.rcode
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
-import dns.rrset
+
+from . import replies
+from .replies import Reply
+
+__all__ = ["Reply", "Server", "Silent", "Unusable", "ask"]
 
 Server = tuple[str, int]
 
-MAX_CHAIN = 8  # aliases followed in one answer; resolvers give up at about as many
 # What fits a packet on every path: the recommendation of the DNS flag day 2020.
 _PAYLOAD = 1232
+_ANY_PACKET = 65_535
 
 
 class Silent(Exception):
@@ -36,22 +34,6 @@ class Unusable(Exception):
     """An answer that cannot be read, or nobody there to give one."""
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What a server said. `values` are as in a zone file, in lower case but for texts.
-
-    `aliases` are the names that a chain of CNAMEs led through, `zone` is whose SOA record came with
-    the answer that there is nothing, `referred` are the name servers it sends elsewhere to.
-    """
-
-    rcode: str
-    is_authoritative: bool
-    values: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    zone: str | None = None
-    referred: tuple[str, ...] = ()
-
-
 def ask(server: Server, name: str, kind: str, seconds: float, *, recursive: bool) -> Reply:
     """Ask a server, over TCP too where the answer does not fit a packet. Raises Silent, Unusable.
 
@@ -60,87 +42,67 @@ def ask(server: Server, name: str, kind: str, seconds: float, *, recursive: bool
     end = time.monotonic() + seconds
     try:
         flags = int(dns.flags.RD) if recursive else 0
-        query = dns.message.make_query(name, kind, payload=_PAYLOAD, flags=flags)
-        message = _exchange(query, server, seconds)
-        if message.rcode() in (dns.rcode.FORMERR, dns.rcode.NOTIMP):  # older than EDNS (RFC 6891)
-            query = dns.message.make_query(name, kind, flags=flags)
-            message = _exchange(query, server, max(end - time.monotonic(), 0.01))
-        return _read(message, query.question[0])
-    except dns.exception.Timeout as error:
+        question = dns.message.make_query(name, kind, payload=_PAYLOAD, flags=flags).to_wire()
+        answer = _exchange(question, server, end)
+        if replies.is_older_than_edns(answer):
+            question = dns.message.make_query(name, kind, flags=flags).to_wire()
+            answer = _exchange(question, server, end)
+        return replies.read(answer, question)
+    except (TimeoutError, ConnectionRefusedError) as error:
         raise Silent from error
-    except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
+    except (replies.Unreadable, dns.exception.DNSException, OSError, ValueError) as error:
         raise Unusable from error
 
 
-def _exchange(query: dns.message.Message, server: Server, seconds: float) -> dns.message.Message:
-    """The answer to exactly this question, from exactly this server (dnspython compares them)."""
-    end = time.monotonic() + seconds
-    address, port = server
-    try:
-        return dns.query.udp(
-            query,
-            address,
-            seconds,
-            port,
-            ignore_unexpected=True,
-            ignore_errors=True,
-            raise_on_truncation=True,
-        )
-    except dns.message.Truncated:
-        message = dns.query.tcp(query, address, max(end - time.monotonic(), 0.01), port)
-        if message.flags & dns.flags.TC:  # more than 64 KiB
-            raise Unusable from None
-        return message
+def _exchange(question: bytes, server: Server, end: float) -> bytes:
+    """The answer to exactly this question. Raises TimeoutError, OSError, Unusable."""
+    answer = _by_packet(question, server, end)
+    if replies.is_truncated(answer):
+        answer = _by_stream(question, server, end)
+        if replies.is_truncated(answer):  # more than 64 KiB
+            raise Unusable
+    return answer
 
 
-def _read(message: dns.message.Message, question: dns.rrset.RRset) -> Reply:
-    # Of other classes than the internet's anything can be sent.
-    answer = [rrset for rrset in message.answer if rrset.rdclass == question.rdclass]
-    authority = [rrset for rrset in message.authority if rrset.rdclass == question.rdclass]
-    owner, chain = _end_of_chain(answer, question.name, question.rdtype)
-    values = [
-        _text(rdata)
-        for rrset in answer
-        if rrset.name == owner and rrset.rdtype == question.rdtype
-        for rdata in rrset
-    ]
-    soa = [rrset for rrset in authority if rrset.rdtype == dns.rdatatype.SOA]
-    referral = [
-        _text(rdata)
-        for rrset in authority
-        if rrset.rdtype == dns.rdatatype.NS and question.name.is_subdomain(rrset.name)
-        for rdata in rrset
-    ]
-    return Reply(
-        rcode=dns.rcode.to_text(message.rcode()),
-        is_authoritative=bool(message.flags & dns.flags.AA),
-        values=tuple(values),
-        aliases=tuple(chain),
-        zone=_plain(soa[0].name) if soa else None,
-        referred=() if message.answer or soa else tuple(referral),
-    )
+def _by_packet(question: bytes, server: Server, end: float) -> bytes:
+    family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as packets:
+        packets.connect(server)  # the system passes on what comes from there, nothing else
+        packets.send(question)
+        while True:
+            answer = _received(packets, _ANY_PACKET, end)
+            if replies.is_answer(answer, question):
+                return answer
 
 
-def _end_of_chain(
-    answer: Sequence[dns.rrset.RRset], name: dns.name.Name, kind: int
-) -> tuple[dns.name.Name, list[str]]:
-    """Where the aliases in an answer lead, and through which names; loops end, too."""
-    targets = {
-        rrset.name: rrset[0].target for rrset in answer if rrset.rdtype == dns.rdatatype.CNAME
-    }
-    chain: list[str] = []
-    while kind != dns.rdatatype.CNAME and name in targets and len(chain) < MAX_CHAIN:
-        name = targets[name]
-        chain.append(_plain(name))
-    return name, chain
+def _by_stream(question: bytes, server: Server, end: float) -> bytes:
+    with socket.create_connection(server, _left(end)) as stream:
+        stream.sendall(struct.pack("!H", len(question)) + question)
+        [length] = struct.unpack("!H", _whole(stream, 2, end))
+        answer = _whole(stream, length, end)
+    if not replies.is_answer(answer, question):
+        raise Unusable
+    return answer
 
 
-def _text(rdata: dns.rdata.Rdata) -> str:
-    """A record's data: a text's strings joined (RFC 7208, section 3.3), all else in lower case."""
-    if rdata.rdtype == dns.rdatatype.TXT:
-        return b"".join(rdata.strings).decode("utf-8", "replace")  # type: ignore[attr-defined]
-    return rdata.to_text().lower()
+def _whole(stream: socket.socket, length: int, end: float) -> bytes:
+    """So many octets; each may come by itself, all of them before the end."""
+    read = bytearray()
+    while len(read) < length:
+        if not (more := _received(stream, length - len(read), end)):
+            raise Unusable  # it hung up
+        read += more
+    return bytes(read)
 
 
-def _plain(name: dns.name.Name) -> str:
-    return name.to_text().lower().removesuffix(".")
+def _received(connection: socket.socket, size: int, end: float) -> bytes:
+    connection.settimeout(_left(end))
+    return connection.recv(size)
+
+
+def _left(end: float) -> float:
+    """The seconds that are left. Raises TimeoutError."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
