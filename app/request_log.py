@@ -42,16 +42,16 @@ def _begin() -> None:
 
 def _named_by_proxy() -> str | None:
     """The id that a proxy of our own gave; anybody else could choose one that misleads."""
-    if not settings.trusted_proxies or "X-Forwarded-For" not in request.headers:
+    named = request.headers.get("X-Request-Id")
+    if not named or not settings.trusted_proxies or "X-Forwarded-For" not in request.headers:
         return None
-    named = request.headers.get("X-Request-Id", "")
     return named if _ID.fullmatch(named) else None
 
 
 def _end(response: Response) -> Response:
     seconds = time.perf_counter() - g.began
     if named := request_id.get():
-        response.headers["X-Request-Id"] = named
+        response.headers.add("X-Request-Id", named)  # nobody else sets it
     face = _face()
     counters.count(face, response.status_code, seconds)
     is_news = response.status_code not in _NO_NEWS.get(face, ())
