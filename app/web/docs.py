@@ -23,6 +23,7 @@ def index() -> Response:
         project_id=caller.project_id or 1,
         mail_host=settings.mail_host,
         grace_days=settings.grace_days,
+        is_admin=caller.is_admin,
         operations=[
             operation
             for operation in OPERATIONS.values()
