@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .lookup import Look, is_public
+from .lookup import Answer, Look, is_public
 
 if TYPE_CHECKING:
     from .wire import Server
@@ -35,6 +35,8 @@ def find(look: Look, domain: str) -> Delegation:
     zone, exists = domain, True
     for _ in range(_MAX_LEVELS):
         answer = look.public(zone, "NS")
+        if answer.aliases:  # who has what it leads to has no say in the zone it stands in
+            answer = Answer("nothing")
         # A parent's servers, which some resolvers pass on, know no more than these names.
         if hosts := answer.values or answer.referred:
             named = tuple(sorted({host.removesuffix(".") for host in hosts} - {""}))

@@ -115,6 +115,19 @@ def test_a_resolver_proves_nothing_while_own_servers_say_otherwise(name_server: 
             assert look_for_proof(DOMAIN, TOKEN, asking(name_server, 0.3)).state == "proven"
 
 
+def test_where_an_alias_leads_does_not_decide_over_it(name_server: NameServer) -> None:
+    """A shop that is an alias of a provider's name is the domain owner's, not the provider's."""
+    with NameServer("127.0.0.3", port=name_server.port) as theirs:
+        name_server.zone("test", "ns A 127.0.0.1\nown A 127.0.0.3")
+        name_server.zone("tenant.provider.test", "", ns=["own.test."])
+        theirs.zone("shop.example.nl", TEXT, ns=["own.test."])
+        shop = "shop CNAME tenant.provider.test."
+        assert look(name_server, shop, "example.nl").state == "missing"
+        assert look_for_proof("shop.example.nl", TOKEN, asking(name_server)).state == "missing"
+        name_server.zone(DOMAIN, f"{shop}\n{TEXT.replace('_mailcote', '_mailcote.shop')}")
+        assert look_for_proof("shop.example.nl", TOKEN, asking(name_server)).state == "proven"
+
+
 def test_where_own_servers_may_not_be_asked_the_resolver_decides(name_server: NameServer) -> None:
     name_server.zone(DOMAIN, TEXT)
     resolver = Asking((name_server.as_resolver,))
