@@ -61,7 +61,7 @@ def claims(caller: Caller) -> Sequence[DomainClaim]:
 def look_for(claim: DomainClaim) -> Proof:
     """Look for a claim's proof, and keep what was found. Raises Busy."""
     claim_id, name, token = claim.id, claim.name, claim.token
-    with asking() as how:
+    with asking(claim.project_id) as how:
         proof = look_for_proof(name, token, how)
     _keep(claim_id, token, proof)
     return proof

@@ -27,6 +27,8 @@ CLAIM_DAYS = 30
 MAX_CLAIMS = 100  # of one project at a time
 # How long what was seen in the DNS counts: as long as a call may wait for a person's approval.
 PROOF_SECONDS = 24 * 3600
+# What was seen so short a while ago need not be looked for again.
+FRESH_SECONDS = 600
 
 
 @operation(who="project", answers=ClaimAnswer, title="Link a domain to the project")
@@ -55,8 +57,13 @@ def link_domain(caller: Caller, *, domain: DomainName) -> Claim:
 
 def _look_for_proof(caller: Caller, *, domain: str) -> None:
     claim = live_claim_of(caller, domain)
-    if claim and not _is_linked(caller, domain):
+    if claim and not _is_seen(claim) and not _is_linked(caller, domain):
         look_for(claim)
+
+
+def _is_seen(claim: DomainClaim) -> bool:
+    """Whether its proof was in the DNS a moment ago, as when it was found by itself."""
+    return bool(claim.proven_at and 0 <= clock.seconds_since(claim.proven_at) < FRESH_SECONDS)
 
 
 @operation(

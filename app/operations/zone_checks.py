@@ -68,7 +68,7 @@ def check_domain(caller: Caller, *, domain: DomainName) -> DomainRecords:
     check_row = db.session.get(DnsCheck, row.id)
     if row.email_enabled and not _is_fresh(check_row):
         name, domain_id, records = row.name, row.id, records_of(row)
-        with asking() as how:
+        with asking(row.project_id or 0) as how:
             report = check(name, records, how)
         _keep([(domain_id, report)])
     return _of_domain(caller.domain(domain))

@@ -166,6 +166,14 @@ def test_nobody_has_to_come_back_for_it(core: Cast, servers: Dns) -> None:
     assert core.alice.domain("later.test").project_id == 1
 
 
+def test_what_was_just_seen_is_not_looked_for_again(core: Cast, servers: Dns) -> None:
+    """Each look can take its time: of many, one after the other, nothing else would be done."""
+    servers.publish("seen.test", proof(core.alice, "seen.test"))
+    assert check_domain(core.alice, domain="seen.test").verdicts[0].state == "ok"
+    servers.publish("seen.test", "")
+    assert verify_domain(core.alice, domain="seen.test").domain.project_id == 1
+
+
 def test_what_is_missing_is_told(core: Cast, servers: Dns) -> None:
     assign_domain(core.root, domain="mycompany.test", project_id=1)
     enable_email(core.alice, domain="mycompany.test")
