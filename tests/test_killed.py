@@ -6,14 +6,22 @@ import pytest
 from flask import Flask
 
 from app.config import Settings
-from tests.conftest import ON_BOTH, Cast
+from tests.conftest import Cast, needs_postgres
 from tests.storm import lost, rage
 
 pytestmark = pytest.mark.real
 
 
-@pytest.mark.parametrize("database", ON_BOTH)
-@pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("database", "seconds"),
+    [
+        ("sqlite", 2),
+        *(
+            pytest.param(name, seconds, marks=[pytest.mark.long, needs_postgres])
+            for name, seconds in (("postgresql", 2), ("postgresql", 30), ("sqlite", 30))
+        ),
+    ],
+)
 def test_nothing_that_was_acknowledged_is_lost(
     app: Flask, settings: Settings, cast: Cast, seconds: int
 ) -> None:

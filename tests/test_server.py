@@ -308,7 +308,7 @@ def test_it_ends_gracefully_while_it_works(tmp_path: Path, staged_panel: tuple[P
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("how", ["TERM", "HUP"])
+@pytest.mark.parametrize("how", ["TERM", pytest.param("HUP", marks=pytest.mark.long)])
 def test_a_node_that_waits_does_not_keep_it_from_ending(
     tmp_path: Path, staged_panel: tuple[Path, Cast], how: str
 ) -> None:

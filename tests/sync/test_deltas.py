@@ -187,7 +187,7 @@ def _step(chance: random.Random) -> list[tuple[str, dict[str, object]]]:
     return chance.choice(steps)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 2))])
 def test_a_random_walk_leads_to_the_same_from_everywhere(
     app: Flask, node: Node, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

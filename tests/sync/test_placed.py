@@ -221,7 +221,7 @@ def _step(chance: random.Random) -> list[tuple[str, dict[str, object]]]:
     )
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_random_walk_leads_every_node_to_the_same_from_everywhere(
     app: Flask, api: Api, nodes: list[Node], seed: int
 ) -> None:
