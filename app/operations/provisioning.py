@@ -26,10 +26,12 @@ from .domains import counted
 from .operation import operation
 from .results import OneDomain
 from .zone_jobs import order_records
-from .zones import records_of
+from .zones import records_of, records_of_all
 
 LEASE = 120  # seconds; no conversation with a name server takes as long
 DELAYS = (10, 30, 120, 600, 3600)  # seconds until the next attempt; the last again and again
+LACKING = 3600  # seconds until records that were not written are tried again
+MANY = 200  # orders given in one transaction: others write, too
 MAX_PROBLEM = 1024  # characters, as the column has them
 _NOT_SET_UP = "No name server is set up to be written: MAILCOTE_DNS_UPDATE_SERVER and _KEY name it."
 
@@ -103,19 +105,54 @@ def run_due(provider: Provider | None = None, *, at_most: int = 50) -> int:
 
 def rewrite_what_changed() -> None:
     """Order the zones anew whose records are no longer those that were written, as after a node got
-    another name. Raises Busy."""
+    another name; and now and then those that lack some, which something may have been in the way
+    of. Raises Busy."""
+    behind = _behind()
+    db.session.rollback()
+    for start in range(0, len(behind), MANY):
+        names = behind[start : start + MANY]
+        with write_transaction(is_lasting=False) as session:
+            query = select(Domain).where(Domain.name.in_(names), _is_looked_after())
+            for domain in session.scalars(query.order_by(Domain.name).with_for_update()):
+                order_records(domain, are_wanted=True)
+
+
+def _behind() -> list[str]:
+    """The names of domains whose zones are to be written anew, by four queries for all."""
+    domains = db.session.scalars(select(Domain).where(_is_looked_after())).all()
+    written: dict[str, set[Kept]] = {}
+    columns = (ZoneRecord.domain, ZoneRecord.owner, ZoneRecord.type, ZoneRecord.value)
+    for name, *values in db.session.execute(select(*columns)) if domains else ():
+        written.setdefault(name, set()).add(Kept(*values))
+    jobs = {job.name: job for job in db.session.scalars(select(ZoneJob))} if domains else {}
+    wanted = records_of_all(domains) if domains else {}
+    return [
+        name
+        for name, records in wanted.items()
+        if _is_behind(jobs.get(name), _as_kept(name, records, written), written.get(name, set()))
+    ]
+
+
+def _is_behind(job: ZoneJob | None, wanted: set[Kept], written: set[Kept]) -> bool:
+    if job is None:
+        return bool(wanted)
+    if job.done_at is None and job.is_wanted:  # it is to be done, when its time has come
+        return False
+    is_long = job.done_at is None or clock.seconds_since(job.done_at) > LACKING
+    return bool(written - wanted) or (wanted != written and is_long)
+
+
+def _as_kept(name: str, records: list[Record], written: dict[str, set[Kept]]) -> set[Kept]:
+    """The records as they are kept. Most are so as they are; what is not, dnspython has to say."""
     from ..dns.updates import as_kept
 
-    with write_transaction(is_lasting=False) as session:
-        domains = session.scalars(
-            select(Domain).where(Domain.is_registered_here, Domain.email_enabled)
-        ).all()
-        for domain in domains:
-            wanted = as_kept(domain.name, records_of(domain))
-            known = set(_on_record(session, domain.name))
-            job = session.get(ZoneJob, domain.name)
-            if known - wanted or (job is None and wanted):
-                order_records(domain, are_wanted=True)
+    plainly = {Kept(one.full_name(name), one.type, one.data) for one in records}
+    return plainly if plainly == written.get(name) else as_kept(name, records)
+
+
+def _is_looked_after() -> ColumnElement[bool]:
+    """Whether a domain's zone is to hold its records."""
+    return Domain.is_registered_here & Domain.email_enabled
 
 
 def state_of(name: str) -> ZoneJob | None:
@@ -142,7 +179,8 @@ def _claim() -> _Claim | None:
         if job is None:
             return None
         job.next_at = clock.from_now(seconds=LEASE)
-        domain = session.scalar(select(Domain).where(Domain.name == job.name))
+        # Whoever gave the order may have read the domain before somebody turned its e-mail off.
+        domain = session.scalar(select(Domain).where(Domain.name == job.name, _is_looked_after()))
         is_wanted = job.is_wanted and domain is not None
         return _Claim(
             name=job.name,

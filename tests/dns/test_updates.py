@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from flask import Flask
 from app import clock
 from app.config import Settings
 from app.database import write_transaction
-from app.errors import OperationError
+from app.errors import Busy, OperationError
 from app.extensions import db
 from app.models import Node, ZoneJob, ZoneRecord
 from app.operations import provisioning
@@ -25,6 +27,7 @@ from app.operations.zone_checks import check_domain
 from tests.conftest import PASSWORD, Cast
 from tests.dns.name_server import KEY, STRANGERS_KEY, needs_knot
 from tests.dns.world import Dns
+from tests.operations.ledger import LONG_AGO
 
 pytestmark = [pytest.mark.real, needs_knot]
 
@@ -177,6 +180,77 @@ def test_a_node_with_another_name_changes_only_what_is_ours(core: Cast, servers:
     assert found["A @"] == ["192.0.2.80"]
     rewrite_what_changed()
     assert run_due() == 0
+
+
+def test_what_is_new_or_was_in_the_way_is_written_within_the_hour(core: Cast, servers: Dns) -> None:
+    servers.own.zone("example.nl", "@ MX 5 mx.elsewhere.example.\n", takes_updates=True)
+    enable_email(core.alice, domain="example.nl")
+    run_due()
+    assert "goes to other servers" in problem()
+    servers.own.zone("example.nl", "", takes_updates=True)
+    rewrite_what_changed()
+    assert run_due() == 0
+    hosts: list[str] = []
+    for new in ("", "mx1.host.test", "mx2.host.test"):
+        with write_transaction() as session:
+            session.execute(db.update(ZoneJob).values(done_at=LONG_AGO))
+            session.add_all(Node(name=host[:3], host=host) for host in [new] if host)
+        rewrite_what_changed()
+        assert run_due() == 1
+        hosts += [new] if new else []
+        assert zone(servers)["MX @"] == [f"10 {host}." for host in hosts or ["mail.host.test"]]
+
+
+def test_looking_for_changes_keeps_failures_waiting(core: Cast, servers: Dns) -> None:
+    servers.own.zone("example.nl", "", takes_updates=True)
+    enable_email(core.alice, domain="example.nl")
+    run_due()
+    with write_transaction() as session:
+        session.scalars(db.select(Node)).one().host = "mx1.host.test"
+    with servers.own.down():
+        for tried in (1, 0):
+            rewrite_what_changed()
+            assert run_due() == tried
+            assert "does not answer" in problem()
+    come_due()
+    assert run_due() == 1
+    assert zone(servers)["MX @"] == ["10 mx1.host.test."]
+
+
+def test_looking_for_changes_writes_nothing_where_there_are_none(
+    core: Cast, servers: Dns, app: Flask
+) -> None:
+    """It would keep all others from writing, for as long as ten thousand domains take."""
+    servers.own.zone("example.nl", "", takes_updates=True)
+    enable_email(core.alice, domain="example.nl")
+    run_due()
+    with write_transaction(), ThreadPoolExecutor(1) as another:
+        another.submit(_in_context, app, rewrite_what_changed).result()
+        with set_to(app, mail_host="other.host.test"), pytest.raises(Busy):
+            another.submit(_in_context, app, rewrite_what_changed).result()
+
+
+def _in_context(app: Flask, work: Callable[[], object]) -> None:
+    with app.app_context():
+        work()
+
+
+def test_an_order_that_came_too_late_writes_nothing(core: Cast, servers: Dns) -> None:
+    """What the domain says counts: the order can be of who had not seen yet that it is off."""
+    servers.own.zone("example.nl", SITE, takes_updates=True)
+    before = zone(servers)
+    enable_email(core.alice, domain="example.nl")
+    run_due()
+    for late in (
+        partial(disable_email, core.alice, domain="example.nl"),
+        partial(update_domain, core.root, domain="example.nl", registered_here=False),
+    ):
+        enable_email(core.alice, domain="example.nl")
+        late()
+        with write_transaction() as session:
+            session.execute(db.update(ZoneJob).values(is_wanted=True))
+        run_due()
+        assert zone(servers) == before
 
 
 def test_a_server_that_is_down_holds_up_no_mailbox(core: Cast, servers: Dns) -> None:
