@@ -7,6 +7,7 @@ PostgreSQL: pg_dump and psql do the same.
 A restored panel begins a new epoch, so that nodes accept its lower revision; and should it hold far
 fewer mailboxes than they do, they keep theirs until an admin confirms that this is meant. Sessions,
 one-time links and what assistants hold, over since the backup, do not come back: all of them end.
+Zones in the DNS are as they were left since then, so that all are written anew.
 """
 
 from __future__ import annotations
@@ -50,11 +51,13 @@ _ENDING = (
     "oauth_codes",
     "oauth_tokens",
 )
-_END = "".join(f"DELETE FROM {name};\n" for name in _ENDING)  # noqa: S608
+_UNDO = ("zone_jobs", "UPDATE {schema}zone_jobs SET done_at = NULL")
+_STEPS = (*((name, f"DELETE FROM {{schema}}{name}") for name in _ENDING), _UNDO)  # noqa: S608
+_END = "".join(f"{step.format(schema='')};\n" for _name, step in _STEPS)
 _END_IF_ANY = "".join(
-    f"DO $$ BEGIN IF to_regclass('public.{name}') IS NOT NULL "  # noqa: S608
-    f"THEN DELETE FROM public.{name}; END IF; END $$;\n"
-    for name in _ENDING
+    f"DO $$ BEGIN IF to_regclass('public.{name}') IS NOT NULL "
+    f"THEN {step.format(schema='public.')}; END IF; END $$;\n"
+    for name, step in _STEPS
 )
 
 

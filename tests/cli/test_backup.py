@@ -38,6 +38,7 @@ from app.models import (
     OAuthToken,
     Person,
     WebSession,
+    ZoneJob,
 )
 from app.operations import OPERATIONS
 from app.operations.access import welcomed
@@ -438,6 +439,18 @@ def test_sessions_and_one_time_links_do_not_come_back(
             assert db.session.scalars(db.select(model)).all() == []
         person = db.session.get(Person, person_id)
         assert person and person.password_hash
+
+
+def test_zones_are_written_anew(settings: Settings, app: Flask, cast: Cast, file: Path) -> None:
+    """What was written into them, or taken back, since the backup was made is not in it."""
+    del cast
+    with app.app_context(), write_transaction() as session:
+        session.add(ZoneJob(name="example.nl", is_wanted=True, done_at=clock.now()))
+    mailcote = Mailcote(settings)
+    mailcote.done("backup", str(file))
+    mailcote.done("restore", str(file))
+    with app.app_context():
+        assert db.session.scalars(db.select(ZoneJob.done_at)).all() == [None]
 
 
 def test_it_restores_while_four_write(
