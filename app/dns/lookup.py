@@ -25,7 +25,9 @@ MAX_HOPS = 3  # answers that only name another name to ask for
 _SILENT_TWICE = 2
 _ALL_SILENT = 64  # a resolver is silent for a domain whose name servers are, too: that says little
 _MAX_KEPT = 20_000
-_MAX_SIZE = 4096  # characters of an answer that is kept, or a hostile one would fill the memory
+# Octets of an answer that is kept, or a hostile one would fill the memory; a text takes 64 more.
+_MAX_SIZE, _EACH = 8192, 64
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
 _RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -101,7 +103,7 @@ class Run:
 
     def keep(self, name: str, kind: str, answer: Answer) -> None:
         """Keep an answer for the other domains, unless it is too much, or failed but once."""
-        if sum(map(len, answer.values)) > _MAX_SIZE:
+        if sum(_EACH + len(one) for one in answer.values + answer.referred) > _MAX_SIZE:
             return
         with self._lock:
             if len(self._kept) + len(self._failed) >= _MAX_KEPT:
@@ -220,14 +222,14 @@ def _answer(reply: Reply, *, recursive: bool) -> Answer:
 def is_public(address: str) -> bool:
     """Whether a name server at this address is on the internet, not on somebody's own network.
 
-    Addresses of IPv6 that stand for one of IPv4 count as that (RFC 4291, 6052 and 3056).
+    Of IPv6 that is what registries give out (RFC 4291, section 2.4), but for what stands in it for
+    an address of IPv4 (RFC 3056 and 4380).
     """
     parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped or parsed.sixtofour or parsed.teredo:
-            return False
-        if parsed in ipaddress.ip_network("64:ff9b::/96"):
-            return False
+    if isinstance(parsed, ipaddress.IPv6Address) and (
+        parsed not in _GIVEN_OUT or parsed.sixtofour or parsed.teredo
+    ):
+        return False
     return parsed.is_global and not parsed.is_multicast
 
 

@@ -38,6 +38,9 @@ def test_name_servers_on_the_internet_are_asked(address: str) -> None:
         # What stands for an address of IPv4: mapped, 6to4, NAT64, Teredo.
         *("::ffff:127.0.0.1", "::ffff:9.9.9.9", "2002:7f00:1::1", "64:ff9b::7f00:1"),
         "2001:0:7f00:1::1",
+        # The forms of old, and of a NAT64 or SIIT of one's own; what no registry gave out yet.
+        *("::127.0.0.1", "::9.9.9.9", "::ffff:0:7f00:1", "64:ff9b:1::7f00:1", "fec0::1"),
+        *("4000::1", "5f00::1"),
     ],
 )
 def test_machines_of_private_networks_are_not(address: str) -> None:
@@ -81,6 +84,8 @@ def test_what_is_kept_is_bounded() -> None:
     run.keep("huge.nl", "TXT", Answer("found", ("x" * 60_000,)))
     assert run.kept("small.nl", "TXT") == Answer("found", ("x",))
     assert run.kept("huge.nl", "TXT") is None
+    run.keep("crowd.nl", "TXT", Answer("found", tuple(map(str, range(1000)))))
+    assert run.kept("crowd.nl", "TXT") is None
     for kept in (None, SILENT):  # once can be chance
         run.keep("dead.nl", "TXT", SILENT)
         assert run.kept("dead.nl", "TXT") == kept
