@@ -228,9 +228,7 @@ def _name_servers(at_most: int) -> Reader:
 
 def _name_server(text: str) -> tuple[str, int] | None:
     """An address and a port, 53 unless said."""
-    match = re.fullmatch(
-        r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:]+)", text
-    )
+    match = _NAME_SERVER.fullmatch(text)
     port = int(match[3] or 53) if match else 0
     try:
         address = str(ip_address(match[1] or match[2] or match[4])) if match else ""
@@ -241,7 +239,7 @@ def _name_server(text: str) -> tuple[str, int] | None:
 
 _NAME_SERVER = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:]+)")
 _TSIG_KEY = re.compile(
-    r"hmac-sha(?:224|256|384|512):[0-9A-Za-z](?:[0-9A-Za-z._-]{0,251}[0-9A-Za-z])?"
+    r"hmac-sha(?:224|256|384|512):(?=[^:]{1,253}:)[0-9A-Za-z_-]{1,63}(?:\.[0-9A-Za-z_-]{1,63})*"
     r":(?:[0-9A-Za-z+/]{4}){4,}(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?"
 )
 

@@ -142,6 +142,7 @@ WRONG: dict[str, list[str]] = {
     "dns_update_server": ["x", "9.9.9.9,1.1.1.1", "ns.example.nl"],
     "dns_update_key": ["x", KEY, f"mailcote:{KEY}", f"hmac-md5:mailcote:{KEY}",
                        "hmac-sha256:mailcote:short", f"hmac-sha256::{KEY}",
+                       f"hmac-sha256:a..b:{KEY}", f"hmac-sha256:{'x' * 64}:{KEY}",
                        f"hmac-sha256:mailcote:{KEY}\n", f"hmac-sha256:mail cote:{KEY}"],
     "demo_imap_port": [*_NUMBERS, "65536"],
     "smtp_url": ["x", "smtp:", "smtp://", "http://h", "smtp://h:x", "smtp://[::1", "smtp://h:70000",
