@@ -59,3 +59,10 @@ def test_what_is_due_is_checked(mailcote: Mailcote) -> None:
 @pytest.mark.parametrize("name", ["", "nl", "a..b", "1.2.3.4", " x.nl", "nowhere.nl"])
 def test_it_refuses_what_is_not_there(mailcote: Mailcote, verb: str, name: str) -> None:
     assert mailcote.refused("domain", verb, "--", name)
+
+
+@pytest.mark.parametrize("verb", ["check", "records", "unlink", "verify", "link"])
+def test_it_refuses_a_project_that_no_database_can_have(mailcote: Mailcote, verb: str) -> None:
+    options = ["--prove"] if verb == "link" else []
+    said = mailcote.refused("domain", verb, "example.nl", "--project", "9" * 30, *options)
+    assert said == "There is no such project."
