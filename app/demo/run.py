@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -94,8 +95,18 @@ def _node(stop: _Stop, secrets: Secrets, port: int, imap_port: int) -> Iterator[
                 *("--doveadm", dovecot.doveadm),
             ]
             with _process(agent, os.environ):
-                stop.wait_until((state / "users.db").exists, START_SECONDS)
+                stop.wait_until(lambda: _has_mailboxes(state / "users.db"), START_SECONDS)
                 yield dovecot
+
+
+def _has_mailboxes(users_db: Path) -> bool:
+    """Whether the agent has written its first state: the file is there, and empty, before that."""
+    with contextlib.suppress(sqlite3.Error):
+        address = f"{users_db.as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as held:
+            [found] = held.execute("SELECT EXISTS (SELECT 1 FROM users)").fetchone()
+            return bool(found)
+    return False
 
 
 @contextmanager

@@ -269,9 +269,18 @@ def test_without_dovecot_it_names_the_packages_and_goes_on(tmp_path: Path) -> No
         assert running.stop(signal.SIGTERM) == 0
 
 
+PANEL_THAT_NEVER_ANSWERS = """
+from app.cli import main
+from app.demo import run
+
+run._answers = lambda port: False
+main()
+"""
+
+
 @pytest.mark.real
 def test_it_ends_when_asked_to_while_it_starts(tmp_path: Path) -> None:
-    with demo(tmp_path) as running:
+    with demo(tmp_path, program=[sys.executable, "-c", PANEL_THAT_NEVER_ANSWERS]) as running:
         eventually(lambda: bool(processes_with(running.mark)))
         assert running.stop(signal.SIGTERM) == 0
         assert LAST_LINE not in running.lines
