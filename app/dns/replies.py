@@ -122,7 +122,11 @@ def _rcode(message: bytes) -> str:
 
 
 def _end_of_question(question: bytes) -> int:
-    return _name(question, 12)[1] + 4
+    """Where the first question ends; its name is written out, as we do."""
+    at = 12
+    while length := question[at]:
+        at += 1 + length
+    return at + 5
 
 
 def _section(

@@ -6,13 +6,16 @@ module needs dnspython's messages, which take a tenth of a second to load: who a
 
 from __future__ import annotations
 
+import secrets
 import socket
 import struct
 import time
+from functools import cache
 
 import dns.exception
 import dns.flags
 import dns.message
+import dns.name
 
 from . import replies
 from .replies import Reply
@@ -41,17 +44,33 @@ def ask(server: Server, name: str, kind: str, seconds: float, *, recursive: bool
     """
     end = time.monotonic() + seconds
     try:
-        flags = int(dns.flags.RD) if recursive else 0
-        question = dns.message.make_query(name, kind, payload=_PAYLOAD, flags=flags).to_wire()
+        question = _question(name, kind, recursive=recursive)
         answer = _exchange(question, server, end)
         if replies.is_older_than_edns(answer):
-            question = dns.message.make_query(name, kind, flags=flags).to_wire()
+            question = _question(name, kind, recursive=recursive, has_edns=False)
             answer = _exchange(question, server, end)
         return replies.read(answer, question)
     except (TimeoutError, ConnectionRefusedError) as error:
         raise Silent from error
     except (replies.Unreadable, dns.exception.DNSException, OSError, ValueError) as error:
         raise Unusable from error
+
+
+def _question(name: str, kind: str, *, recursive: bool, has_edns: bool = True) -> bytes:
+    """A query, whose number nobody can guess (RFC 5452, section 4.3). Raises DNSException."""
+    head, tail = _around_the_name(kind, recursive, has_edns)
+    return b"".join((secrets.token_bytes(2), head, dns.name.from_text(name).to_wire(), tail))
+
+
+@cache
+def _around_the_name(kind: str, recursive: bool, has_edns: bool) -> tuple[bytes, bytes]:
+    """What stands before and after the name, made once: that takes ten times what sending does."""
+    flags = int(dns.flags.RD) if recursive else 0
+    query = dns.message.make_query(
+        dns.name.root, kind, flags=flags, use_edns=has_edns, payload=_PAYLOAD
+    )
+    message = query.to_wire()
+    return message[2:12], message[13:]
 
 
 def _exchange(question: bytes, server: Server, end: float) -> bytes:
