@@ -77,7 +77,8 @@ needs_postgres = pytest.mark.skipif(
     postgres.binaries() is None,
     reason=f"NOT TESTED on PostgreSQL: apt-get install {postgres.PACKAGE}",
 )
-ON_BOTH = ["sqlite", pytest.param("postgresql", marks=[pytest.mark.real, needs_postgres])]
+ON_POSTGRES = [pytest.mark.real, needs_postgres]
+ON_BOTH = ["sqlite", pytest.param("postgresql", marks=ON_POSTGRES)]
 
 
 @cache

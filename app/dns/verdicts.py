@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .. import clock
@@ -38,7 +38,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept in DnsCheck.records."""
-        return {**asdict(self), "found": list(self.found)}
+        return {**vars(self), "record": vars(self.record), "found": list(self.found)}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Verdict:

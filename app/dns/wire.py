@@ -59,7 +59,7 @@ def ask(server: Server, name: str, kind: str, seconds: float, *, recursive: bool
 def _question(name: str, kind: str, *, recursive: bool, has_edns: bool = True) -> bytes:
     """A query, whose number nobody can guess (RFC 5452, section 4.3). Raises DNSException."""
     head, tail = _around_the_name(kind, recursive, has_edns)
-    return b"".join((secrets.token_bytes(2), head, dns.name.from_text(name).to_wire(), tail))
+    return secrets.token_bytes(2) + head + dns.name.from_text(name).to_digestable() + tail
 
 
 @cache

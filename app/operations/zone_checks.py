@@ -37,6 +37,8 @@ FRESH_SECONDS = 5
 # How many domains are checked between two looks at the database, and how long that may take:
 # after it, others check what is not settled.
 MANY, LEASE_SECONDS = 200, 600
+# A transaction for each would take longer than the look itself.
+KEPT_AT_ONCE = 25
 
 
 @operation(
@@ -102,6 +104,19 @@ def check_due(at_once: int = 32) -> Checked:
     done = Checked()
     if not _anything_due():
         return done
+    ids, wanted = _taken()
+    found: list[tuple[int, Report]] = []
+    for name, report in check_many(wanted.items(), Asking.of(settings), at_once=at_once):
+        found.append((ids[name], report))
+        done.domains += 1
+        if len(found) >= KEPT_AT_ONCE or done.domains == len(wanted):
+            done.changed += _keep(found)
+            found.clear()
+    return done
+
+
+def _taken() -> tuple[dict[str, int], dict[str, list[Record]]]:
+    """The domains to check by name: their numbers, and the records they are to have."""
     with write_transaction(is_lasting=False) as session:
         rows = session.execute(
             select(DnsCheck, Domain)
@@ -114,11 +129,7 @@ def check_due(at_once: int = 32) -> Checked:
         for row, _domain in rows:
             row.next_at = clock.from_now(seconds=LEASE_SECONDS)
         ids = {domain.name: domain.id for _row, domain in rows}
-        wanted = records_of_all(domain for _row, domain in rows)
-    for name, report in check_many(wanted.items(), Asking.of(settings), at_once=at_once):
-        done.domains += 1
-        done.changed += _keep([(ids[name], report)])
-    return done
+        return ids, records_of_all(domain for _row, domain in rows)
 
 
 def check_all() -> None:
@@ -140,13 +151,13 @@ def _anything_due() -> bool:
 
 def _keep(reports: Sequence[tuple[int, Report]]) -> int:
     """Keep what was found; answers for how many domains it changed their state."""
-    changed = 0
+    found = dict(reports)
     with write_transaction(is_lasting=False) as session:
-        for domain_id, report in reports:
-            row = session.get(DnsCheck, domain_id, with_for_update=True)
-            if row is not None:  # its e-mail was not turned off meanwhile
-                changed += _enter(row, report)
-    return changed
+        # In one order everywhere, lest two wait for each other. What is not there any more is of a
+        # domain whose e-mail was turned off meanwhile.
+        query = select(DnsCheck).where(DnsCheck.domain_id.in_(found)).order_by(DnsCheck.domain_id)
+        rows = session.scalars(query.with_for_update()).all()
+        return sum(_enter(row, found[row.domain_id]) for row in rows)
 
 
 def _enter(row: DnsCheck, report: Report) -> bool:
