@@ -43,10 +43,11 @@ hypothesis.settings.load_profile("mailcote")
 
 # Files that take longest: begun last, they would be all that is left to do, on one core.
 LONGEST = (
+    "browser/test_pages.py",
     "browser/test_customer.py",
     "node/test_live.py",
     "cli/test_backup.py",
-    "browser/test_pages.py",
+    "dns/test_ten_thousand.py",
     "browser/test_admin.py",
     "test_server.py",
     "test_migrations.py",

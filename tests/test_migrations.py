@@ -203,6 +203,7 @@ def test_one_that_fails_in_the_middle_leaves_everything_as_it_was(
 EIGHT = """
 import os, sys
 from pathlib import Path
+from alembic import command  # once for all of them; the panel loads it where a migration runs
 from app import create_app, schema
 from app.config import Settings
 

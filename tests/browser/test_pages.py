@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from _pytest.mark import ParameterSet
 from playwright.sync_api import Error, Page
 
 from tests.browser import access, keyboard, weight
@@ -22,16 +21,7 @@ _ESCAPED = """() => [...document.querySelectorAll("[onload]")].map(found => foun
 _TITLE = re.compile(r"<title>(?:\(\d down\) )?(.+) · Mailcote</title>")
 
 
-def _every_eighth_at_least() -> list[ParameterSet | Place]:
-    """All of them take minutes; without what takes long, some of each kind are looked at."""
-    places = (*PAGES, *ERRORS, *AFTERWARDS)
-    return [
-        place if number % 8 == 0 else pytest.param(place, marks=pytest.mark.long)
-        for number, place in enumerate(places)
-    ]
-
-
-@pytest.mark.parametrize("place", _every_eighth_at_least(), ids=str)
+@pytest.mark.parametrize("place", (*PAGES, *ERRORS, *AFTERWARDS), ids=str)
 def test_it_works(gallery: Gallery, place: Place) -> None:
     window = gallery.visit(place)
     page = window.page
