@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import api, cli, database, health, mcp, models, oauth, request_log, sync, web
+from . import api, cli, database, doors, health, mcp, models, oauth, request_log, sync, web
 from .calls import Calls
 from .config import Settings
 from .cookies import Sessions
@@ -55,6 +55,7 @@ def create_app(config: Settings | None = None) -> Flask:
         app.register_blueprint(face.bp)
     app.extensions["calls"] = Calls()
     app.before_request(_refuse_other_hosts(config))
+    app.before_request(doors.refuse_undeclared)
     app.register_error_handler(Exception, _answer_error)
     app.after_request(_harden)
     app.url_map.merge_slashes = False  # an address either is one of ours or is not

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 from . import openapi
 from .caller import Caller, caller_with_token
 from .calls import DONE, calls
+from .doors import opens_to
 from .envelope import failure_of, success
 from .errors import Invalid, NotFound, OperationError, Unauthorized, nameable
 from .fields import MAX_ID
@@ -28,6 +29,7 @@ _PROJECT_ID = re.compile("[1-9][0-9]{0,9}")
 def _route(operation: Operation[Any]) -> None:
     """Answer POST, and GET where the operation only reads; existing clients POST everything."""
 
+    @opens_to("token")
     def run(project: str, service: str) -> Response:  # noqa: ARG001 - either spelling is served
         caller = _caller_in(project)
         try:
@@ -59,6 +61,7 @@ for _operation in OFFERED:
 
 
 @bp.get("/iapi/project/<project>/integrations", provide_automatic_options=False)
+@opens_to("token")
 def integrations(project: str) -> Response:
     """The service, and its endpoints with what they do."""
     _caller_in(project)
@@ -80,12 +83,14 @@ def integrations(project: str) -> Response:
 
 
 @bp.get("/iapi/openapi.json", provide_automatic_options=False)
+@opens_to("nothing")
 def describe() -> Response:
     """This API as OpenAPI 3.1."""
     return Response(openapi.encoded(OFFERED, version("mailcote")), mimetype="application/json")
 
 
 @bp.get("/papi/project/<project>/pages", provide_automatic_options=False)
+@opens_to("token")
 def credential_test(project: str) -> Response:
     """What existing n8n clients ask to find out whether their token is good."""
     try:

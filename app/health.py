@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import checks, counters, figures
 from .config import is_loopback
+from .doors import opens_to
 from .envelope import answer_json, failure_of
 from .errors import Unauthorized
 from .extensions import db, settings
@@ -42,12 +43,14 @@ class NotForStrangers(Unauthorized):
 
 
 @bp.get("/healthz", provide_automatic_options=False)
+@opens_to("nothing")
 def healthz() -> Response:
     """That this process answers requests."""
     return _text(b"ok\n", "text/plain")
 
 
 @bp.get("/readyz", provide_automatic_options=False)
+@opens_to("operator")
 def readyz() -> Response:
     """Whether everything is there that work needs, each thing by its name; 503 if not."""
     if not _is_of_this_machine() and not _has_token():
@@ -58,6 +61,7 @@ def readyz() -> Response:
 
 
 @bp.get("/metrics", provide_automatic_options=False)
+@opens_to("operator")
 def metrics() -> Response:
     """The figures of the panel and of its requests."""
     if not (_has_token() if settings.metrics_token else _is_of_this_machine()):

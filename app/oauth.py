@@ -22,6 +22,7 @@ from .authorization import (
     register,
 )
 from .clock import epoch_of
+from .doors import opens_to
 from .envelope import answer_json, failure_of, told
 from .errors import Malformed, OperationError
 from .network import client_address
@@ -33,18 +34,21 @@ bp = Blueprint("oauth", __name__)
 
 
 @bp.get("/.well-known/oauth-authorization-server/oauth", provide_automatic_options=False)
+@opens_to("nothing")
 def describe_server() -> Response:
     """What the authorization server can do, and where (RFC 8414)."""
     return answer_json(authorization_server())
 
 
 @bp.get("/.well-known/oauth-protected-resource/mcp", provide_automatic_options=False)
+@opens_to("nothing")
 def describe_resource() -> Response:
     """Who gives out credentials for the tools (RFC 9728)."""
     return answer_json(protected_resource())
 
 
 @bp.post("/oauth/register", provide_automatic_options=False)
+@opens_to("nothing")
 def add_client() -> Response:
     """Take in a client (RFC 7591); it is told what it gets of what it asked for."""
     try:
@@ -68,12 +72,14 @@ def add_client() -> Response:
 
 
 @bp.post("/oauth/token", provide_automatic_options=False)
+@opens_to("oauth")
 def give_tokens() -> Response:
     """Exchange a code or a refresh token."""
     return _answer(answer_token_request(_form(), client_address(request)))
 
 
 @bp.post("/oauth/revoke", provide_automatic_options=False)
+@opens_to("oauth")
 def take_back() -> Response:
     """Disconnect the assistant that gives back its token (RFC 7009)."""
     return _answer(answer_revocation(_form(), client_address(request)))

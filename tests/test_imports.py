@@ -21,7 +21,7 @@ FACES = {"web", "api", "mcp", "oauth", "sync", "health", "cli"}
 _OF_FACES = {
     "operations", "caller", "fields", "passwords", "errors", "models", "config", "extensions",
     "credentials", "clock", "addresses", "dns", "database", "envelope", "strict_json", "network",
-    "throttle", "calls", "flask", "werkzeug", "sqlalchemy",
+    "throttle", "calls", "doors", "flask", "werkzeug", "sqlalchemy",
 }  # fmt: skip
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -79,6 +79,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"database", "extensions", "models", "orjson", "sqlalchemy"},
     # What a process knows without asking the database again.
     "watch": {"extensions", "models", "sqlalchemy"},
+    # Who each route is for, whichever face it is of.
+    "doors": {"flask"},
     # How the application's routes are kept, whichever face they are of.
     "routes": {"werkzeug"},
     # Which requests have a session at all; only people's do.

@@ -17,6 +17,7 @@ from ..authorization import (
     resource_metadata,
 )
 from ..caller import Caller, caller_with_token
+from ..doors import opens_to
 from ..envelope import answer_json, failure_of
 from ..errors import Forbidden
 from ..extensions import settings
@@ -35,6 +36,7 @@ bp.register_error_handler(Exception, failure_of)
 @bp.post("/mcp", provide_automatic_options=False)
 @bp.post("/mcp/", provide_automatic_options=False)
 @bp.post("/mcp-token", provide_automatic_options=False)
+@opens_to("token")
 def answer() -> Response:
     """The answer to one message; a notification gets none."""
     _refuse_unsuitable()

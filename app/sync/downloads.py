@@ -9,6 +9,7 @@ from typing import cast
 from flask import Response, abort, request
 
 from ..config import Settings
+from ..doors import opens_to
 from ..extensions import settings
 from ..node import install_script
 from .desk import bp
@@ -17,12 +18,14 @@ _APP = Path(__file__).resolve().parents[1]
 
 
 @bp.get("/agent.py", provide_automatic_options=False)
+@opens_to("nothing")
 def agent() -> Response:
     """The program that runs on a node."""
     return _file(_agent(), "text/x-python")
 
 
 @bp.get("/install.sh", provide_automatic_options=False)
+@opens_to("nothing")
 def install() -> Response:
     """The script that makes a machine a node of this panel."""
     try:

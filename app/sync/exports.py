@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from flask import Response, g, request
 
 from ..caller import Caller
+from ..doors import opens_to
 from ..errors import Busy, Invalid, UnknownKey, nameable
 from ..export import Export
 from ..operations import panel
@@ -42,6 +43,7 @@ _NO_WISH = Wish(0, None)
 
 
 @bp.get("/export", provide_automatic_options=False)
+@opens_to("node key")
 def export() -> Response:
     """The users of this node, or 304 when it has them already."""
     at_hand, looked_at = desk(), time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response, request
 
 from ..caller import Caller
+from ..doors import opens_to
 from ..operations import OPERATIONS, reports
 from ..strict_json import read_object
 from ..watch import Known
@@ -15,6 +16,7 @@ LARGEST, DEEPEST = 8 * 2**20, 6
 
 
 @bp.post("/report", provide_automatic_options=False)
+@opens_to("node key")
 def report() -> Response:
     """Keep it, and answer nothing."""
     at_hand = desk()

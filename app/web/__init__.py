@@ -1,6 +1,6 @@
 """FACE: the dashboard, in HTML, for customers and admins. One file a noun; `set_up` wires them.
 
-Every view says who may see it with `@access(…)`; one that does not, does not answer.
+Every view says who may see it with `@access(…)`; one that does not, does not answer (`doors`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from flask import Flask
 
 from ..config import Settings
+from ..doors import opens_to
 from ..extensions import csrf, login_manager
 from . import (
     account,
@@ -91,5 +92,6 @@ def set_up(app: Flask, config: Settings) -> None:
     login_manager.unauthorized_handler(send_to_sign_in)
     offer_to_templates(app)
     compress(app)
+    opens_to("nothing")(app.view_functions["static"])
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
