@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy.engine import URL, make_url
 
-from . import schema
+from . import clock, schema
 from .extensions import Base, settings
 
 _PARTS = ("", "-wal", "-shm", "-journal", ".lock")  # of an SQLite database, by their endings
@@ -36,11 +36,14 @@ _PARTS = ("", "-wal", "-shm", "-journal", ".lock")  # of an SQLite database, by 
 # begin again (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _DEADLOCK, _ATTEMPTS = "40P01", 10
 _LOCKED_LAST = ("feed", "audit_entries", "nodes")
+_FUNCTIONS = ("refuse_to_change_the_audit_log",)
 _NEWER = "{file} is a backup of a newer version of Mailcote than this one."
 # In SQL, since a backup may be older than the models. Within the restoring transaction.
 _BEGIN_ANEW = """
 UPDATE {schema}feed SET epoch = '{epoch}', shrink_is_meant = false;
 UPDATE {schema}people SET welcome_digest = NULL, welcome_expires_at = NULL;
+INSERT INTO {schema}audit_entries (at, actor, action, object, given, revision)
+SELECT '{now}', 'command line', 'restore', '', 'file', revision FROM {schema}feed;
 """
 _ENDING = (
     "web_sessions",
@@ -124,8 +127,9 @@ def _restore_postgres(file: Path, folder: Path) -> Path:
     _run("pg_restore", "--schema=public", "--no-owner", f"--file={script}", str(file))
     # All of ours go, also what the backup is too old to know of.
     tables = ", ".join(f"public.{name}" for name in _tables())
+    functions = ", ".join(f"public.{name}()" for name in _FUNCTIONS)
     script.write_text(
-        f"DROP TABLE IF EXISTS {tables} CASCADE;\n"
+        f"DROP TABLE IF EXISTS {tables} CASCADE;\nDROP FUNCTION IF EXISTS {functions};\n"
         f"{script.read_text()}\n{_begin_anew(schema='public.')}{_END_IF_ANY}"
     )
     present = _keep_present_state()
@@ -168,7 +172,7 @@ def _write(new: Path) -> None:
 
 
 def _begin_anew(*, schema: str) -> str:
-    return _BEGIN_ANEW.format(schema=schema, epoch=uuid.uuid4())
+    return _BEGIN_ANEW.format(schema=schema, epoch=uuid.uuid4(), now=clock.now())
 
 
 def _tables() -> list[str]:

@@ -5,14 +5,15 @@ So they are the same whichever process of whichever host is asked, and none can 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import func, select
 
 from . import clock
-from .extensions import db
-from .models import DnsCheck, Domain, Feed, HeldCall, Mailbox, Node, PurgeOrder, ZoneJob
+from .extensions import db, settings
+from .models import AuditEntry, DnsCheck, Domain, Feed, HeldCall, Mailbox, Node, PurgeOrder, ZoneJob
 
 DOMAIN_STATES = ("off", "checking", "pending", "receiving", "ready", "attention", "blocked")
 NODE_STATES = ("waiting", "up", "late", "down", "paused", "lost")
@@ -25,6 +26,8 @@ def read() -> Iterator[GaugeMetricFamily]:
     yield _mailboxes()
     yield _domains()
     yield from _nodes(feed)
+    yield from _backup()
+    yield _disk()
     yield _one(
         "mailcote_held_calls",
         "Calls of assistants that wait for a person.",
@@ -93,6 +96,22 @@ def _behind(node: Node, feed: Feed) -> int:
     if node.applied_revision is None or node.applied_epoch != feed.epoch:
         return feed.revision
     return max(0, feed.revision - node.applied_revision)
+
+
+def _backup() -> Iterator[GaugeMetricFamily]:
+    """Absent where there never was one."""
+    last = db.session.scalar(
+        select(func.max(AuditEntry.at)).where(AuditEntry.action == "record-backup")
+    )
+    if last:
+        meaning = "Time since the last backup that was written and found sound."
+        yield _one("mailcote_seconds_since_backup", meaning, max(0.0, clock.seconds_since(last)))
+
+
+def _disk() -> GaugeMetricFamily:
+    """Of the host that is asked; where the database is another's, it has its own to watch."""
+    free = shutil.disk_usage(settings.instance).free
+    return _one("mailcote_disk_free_bytes", "Room on the disk of the instance folder.", free)
 
 
 def _zone_jobs() -> Iterator[GaugeMetricFamily]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,16 +43,21 @@ def put(connection: Connection, rows: Rows) -> None:
     for name, added in rows.items():
         if added:
             connection.execute(_TABLES[name].insert(), added)
+    number_on(connection)
+
+
+def number_on(connection: Connection) -> None:
+    """Let PostgreSQL count on after the rows that are there, as SQLite does.
+
+    It would count those that came without their numbers, or were undone again.
+    """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_number_on())
+        connection.exec_driver_sql(_numbering())
 
 
 @cache
-def _number_on() -> str:
-    """Let PostgreSQL count on after rows that came with their numbers, as SQLite does.
-
-    A table whose numbers are not counted has no sequence, and what is asked of none is not done.
-    """
+def _numbering() -> str:
+    """A table whose numbers are not counted has no sequence; what is asked of none is not done."""
     return " UNION ALL ".join(
         f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), coalesce(max(id), 1), count(*) > 0)"
         f" FROM {name}"
@@ -70,7 +77,20 @@ def empty(connection: Connection, but: tuple[str, ...] = ()) -> None:
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
         connection.exec_driver_sql(";".join(f"DELETE FROM {name}" for name in names))
         connection.exec_driver_sql("SET LOCAL session_replication_role = origin")
-        connection.exec_driver_sql(_number_on())
+        number_on(connection)
     else:
-        for name in (*names, "sqlite_sequence"):
-            connection.execute(text(f"DELETE FROM {name}"))
+        with _without_triggers(connection):
+            for name in (*names, "sqlite_sequence"):
+                connection.execute(text(f"DELETE FROM {name}"))
+
+
+@contextmanager
+def _without_triggers(connection: Connection) -> Iterator[None]:
+    """The audit log lets nobody empty it; SQLite cannot be told to leave a trigger out."""
+    query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    triggers = connection.execute(query).all()
+    for name, _ in triggers:
+        connection.execute(text(f"DROP TRIGGER {name}"))
+    yield
+    for _, statement in triggers:
+        connection.execute(text(statement))

@@ -21,7 +21,7 @@ FACES = {"web", "api", "mcp", "oauth", "sync", "health", "cli"}
 _OF_FACES = {
     "operations", "caller", "fields", "passwords", "errors", "models", "config", "extensions",
     "credentials", "clock", "addresses", "dns", "database", "envelope", "strict_json", "network",
-    "throttle", "calls", "doors", "flask", "werkzeug", "sqlalchemy",
+    "throttle", "calls", "doors", "spreadsheets", "flask", "werkzeug", "sqlalchemy",
 }  # fmt: skip
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -85,6 +85,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "routes": {"werkzeug"},
     # Which requests have a session at all; only people's do.
     "cookies": {"flask"},
+    # Lists as spreadsheets read them, for pages and the command line.
+    "spreadsheets": set(),
     "openapi": {"fields", "operations", "orjson", "pydantic"},
     # What the operator's commands do, below the command line.
     "schema": {"config", "errors", "extensions", "database", "alembic", "flask", "flask_migrate",

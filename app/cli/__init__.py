@@ -8,10 +8,10 @@ from __future__ import annotations
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from . import domains, nouns, serving, upkeep
+from . import audit, domains, nouns, serving, upkeep
 from .running import commands
 
-__all__ = ["commands", "domains", "main", "nouns", "register", "serving", "upkeep"]
+__all__ = ["audit", "commands", "domains", "main", "nouns", "register", "serving", "upkeep"]
 
 
 def main() -> None:

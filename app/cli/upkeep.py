@@ -10,6 +10,7 @@ import click
 from .. import backup as backups
 from .. import checks, domain_notices
 from ..caller import command_line
+from ..errors import Busy
 from ..operations import OPERATIONS, linking, zone_checks
 from .running import commands, with_panel
 
@@ -21,6 +22,15 @@ def backup(file: Path) -> None:
     """Write a consistent backup; the panel may be in use."""
     backups.back_up(file)
     click.echo(f"Everything is in {file}.")
+    try:
+        OPERATIONS["record-backup"](command_line(), name=_printable(file.name))
+    except Busy as error:  # a database that cannot be written may need its backup most
+        click.echo(f"It is not in the audit log: {error}", err=True)
+
+
+def _printable(name: str) -> str:
+    """A file's name as a name for people: what is none of its characters is a question mark."""
+    return "".join(char if char.isprintable() else "?" for char in name).strip()[:100] or "?"
 
 
 @commands.command()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, event, func, inspect, update
+from sqlalchemy import Index, bindparam, event, func, inspect, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .. import clock
@@ -43,10 +43,14 @@ class Feed(Base):
 
 
 class AuditEntry(Base):
-    """One thing that was done: by whom, from where, to what. Never a value that was secret."""
+    """One thing that was done: by whom, from where, to what. Never a value that was secret.
+
+    Entries are added in the transaction that did it, and never changed or deleted: the database
+    refuses that, by triggers that migration 0011 makes.
+    """
 
     __tablename__ = "audit_entries"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = (Index(None, "action", "at"), {"sqlite_autoincrement": True})
 
     id: Mapped[Id]
     at: Mapped[Moment] = mapped_column(default=clock.now, index=True)

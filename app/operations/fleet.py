@@ -29,9 +29,10 @@ from ..models import (
 )
 from ..models.nodes import REQUESTS_KEPT
 from .browse import Page
-from .oversight import EXPORT_CHUNK, refuse_all_but_admins
+from .oversight import refuse_all_but_admins
 
 DOMAINS_SHOWN = 20
+EXPORT_CHUNK = 1000  # mailboxes that are held in memory at a time
 LOW_DISK_MB = 1024  # a full disk refuses mail; with this much left there is time to do something
 
 

@@ -1,15 +1,15 @@
-"""What admins' pages show: every domain, person and project, and who did what.
+"""What admins' pages show: every domain, person and project.
 
 These change nothing and are not offered to programs; nobody but an admin reaches them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from ..addresses import parse_contact, parse_domain
 from ..caller import Caller
@@ -17,7 +17,6 @@ from ..errors import Forbidden, Invalid, NotFound
 from ..extensions import db
 from ..fields import MAX_ID
 from ..models import (
-    AuditEntry,
     Domain,
     Mailbox,
     Membership,
@@ -28,8 +27,6 @@ from ..models import (
     TwoFactor,
 )
 from .browse import DomainRow, Page, domain_rows
-
-EXPORT_CHUNK = 1000  # rows of the audit log that are held in memory at a time
 
 LinkState = Literal["", "on", "off", "unlinked"]
 
@@ -209,65 +206,6 @@ def project(caller: Caller, project_id: int) -> WholeProject:
         .order_by(Person.email)
     ).all()
     return WholeProject(found, members, domain_rows(Domain.project_id == project_id))
-
-
-@dataclass(frozen=True)
-class AuditSearch:
-    """Which entries of the audit log to show."""
-
-    q: str = ""
-    action: str = ""
-    page: int = 1
-    per: int = 50
-
-
-def audit(caller: Caller, search: AuditSearch) -> Page[AuditEntry]:
-    """The audit log, newest first."""
-    refuse_all_but_admins(caller)
-    conditions = _matching(search)
-    total = db.session.scalar(select(func.count()).select_from(AuditEntry).where(*conditions)) or 0
-    number = min(search.page, max(1, -(-total // search.per)))
-    rows = db.session.scalars(
-        select(AuditEntry)
-        .where(*conditions)
-        .order_by(AuditEntry.id.desc())
-        .limit(search.per)
-        .offset((number - 1) * search.per)
-    ).all()
-    return Page(rows, total, number, search.per)
-
-
-def whole_audit(caller: Caller, search: AuditSearch) -> Iterator[AuditEntry]:
-    """All entries that match, newest first, read as they are used."""
-    refuse_all_but_admins(caller)
-    return _in_chunks(_matching(search))
-
-
-def _in_chunks(conditions: list[ColumnElement[bool]]) -> Iterator[AuditEntry]:
-    query = select(AuditEntry).where(*conditions).order_by(AuditEntry.id.desc())
-    rows = db.session.scalars(query.limit(EXPORT_CHUNK)).all()
-    while rows:
-        yield from rows
-        last = rows[-1].id
-        db.session.expunge_all()
-        rows = db.session.scalars(query.where(AuditEntry.id < last).limit(EXPORT_CHUNK)).all()
-
-
-def audit_actions(caller: Caller) -> Sequence[str]:
-    """What has ever been done, to choose from."""
-    refuse_all_but_admins(caller)
-    query = select(AuditEntry.action).distinct().order_by(AuditEntry.action)
-    return db.session.scalars(query).all()
-
-
-def _matching(search: AuditSearch) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if search.action:
-        conditions.append(AuditEntry.action == search.action)
-    if search.q:
-        texts = (AuditEntry.object, AuditEntry.actor, AuditEntry.approved_by, AuditEntry.address)
-        conditions.append(or_(*(text.icontains(search.q, autoescape=True) for text in texts)))
-    return conditions
 
 
 def refuse_all_but_admins(caller: Caller) -> None:

@@ -168,6 +168,14 @@ def confirm_shrink(caller: Caller) -> None:  # noqa: ARG001
 
 
 @operation(who="admin", is_internal=True)
+def record_backup(caller: Caller, *, name: Name) -> None:
+    """Note that a backup was written and found sound, to a file of this name.
+
+    The entry in the audit log is all there is of it; how old it is, the figures tell.
+    """
+
+
+@operation(who="admin", is_internal=True)
 def settle_epoch(caller: Caller) -> None:  # noqa: ARG001
     """Take the nodes' word that they follow this epoch: from now on removals are meant.
 

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from ..operations import oversight
-from ..operations.oversight import AuditSearch
+from ..operations import audit_log
+from ..operations.audit_log import AuditSearch
 from .access import access
 from .csv_files import csv_file
 from .pages import me, render
 from .searches import address_of, text_of, whole
 
 bp = Blueprint("admin_audit", __name__, url_prefix="/admin")
-
-COLUMNS = (
-    "at",
-    "actor",
-    "address",
-    "project_id",
-    "action",
-    "object",
-    "given",
-    "revision",
-    "approved_by",
-)
 
 
 @bp.get("/audit")
@@ -34,9 +22,9 @@ def index() -> Response:
     return render(
         "admin_audit/index.html",
         part="admin_audit/_list.html",
-        page=oversight.audit(me(), search),
+        page=audit_log.found(me(), search),
         search=search,
-        actions=oversight.audit_actions(me()),
+        actions=audit_log.actions(me()),
         address=lambda **changes: address_of("admin_audit.index", search, **changes),
         download=address_of("admin_audit.download", search, page=1),
     )
@@ -46,7 +34,9 @@ def index() -> Response:
 @access("admin")
 def download() -> Response:
     """All entries that match, as a file."""
-    return csv_file("mailcote-audit.csv", COLUMNS, oversight.whole_audit(me(), _search()))
+    return csv_file(
+        "mailcote-audit.csv", audit_log.COLUMNS, audit_log.newest_first(me(), _search())
+    )
 
 
 def _search() -> AuditSearch:

@@ -168,8 +168,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "purge": ("purge",),
     "check-dns": (),
     "check": (),
-    "backup": (),
-    "restore": (),
+    "audit-log": (),
+    "backup": ("record-backup",),
+    "restore": ("restore",),
 }
 # These take the place of the process that they are called in.
 SERVING = _names("serve demo")

@@ -85,9 +85,9 @@ def test_it_leaves_its_entry_in_the_audit_log(
     mailcote: Mailcote, panel: Path, tmp_path: Path, name: str
 ) -> None:
     """By the operator, from no address; and what only tells something leaves no trace."""
-    if name == "restore":
-        mailcote.done("backup", str(tmp_path / "backup"))
     before = entries(panel)
+    if name == "restore":  # which brings back what was there before its backup was noted
+        mailcote.done("backup", str(tmp_path / "backup"))
     said = mailcote(*words(name, tmp_path))
     assert said.code == 0 or name in MAY_FAIL, said.err
     added = entries(panel)[len(before) :]

@@ -21,6 +21,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app import backup, clock, create_app, schema
@@ -545,6 +546,22 @@ def test_it_refuses_a_backup_of_a_newer_version(
         backup.back_up(file)
         downgrade(NEWEST)
     refuses_to_restore(settings, file, "newer version of Mailcote")
+
+
+def test_the_audit_log_is_append_only_afterwards(
+    settings: Settings, app: Flask, cast: Cast, file: Path
+) -> None:
+    mailcote = Mailcote(settings)
+    for _ in range(2):  # over what is there, and over what was restored
+        mailcote.done("backup", str(file))
+        mailcote.done("restore", str(file))
+        for change in ("DELETE FROM audit_entries", "UPDATE audit_entries SET actor = 'x'"):
+            with app.app_context(), pytest.raises(DBAPIError, match="append-only"):
+                db.session.execute(sa.text(change))
+            with app.app_context():
+                db.session.rollback()
+    *_, last = mailcote.done("audit-log").out.splitlines()
+    assert json.loads(last)["action"] == "restore"
 
 
 def test_a_backup_of_an_older_version_is_brought_up_to_date(

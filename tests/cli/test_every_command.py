@@ -47,6 +47,7 @@ def walk(group: click.Group, *path: str) -> list[tuple[str, ...]]:
 def test_these_are_the_commands() -> None:
     assert {" ".join(path) for path in walk(commands)} == {
         *("serve", "demo", "backup", "restore", "purge", "check", "confirm-shrink"),
+        "audit-log",
         *("check-dns", "project", "project add", "person", "person add", "person reset-two-factor"),
         *("domain", "domain link", "domain verify", "domain records", "domain check"),
         "domain unlink",

@@ -95,6 +95,7 @@ INPUT: dict[str, dict[str, Any]] = {
     "add-token": {"name": "n8n"},
     "revoke-token": {"token_id": 4},
     "confirm-shrink": {},
+    "record-backup": {"name": "Mon"},
     "acknowledge-purge": {"name": "mpi01", "mailboxes": ["0" * 32]},
     "settle-epoch": {},
     "purge": {},
@@ -237,7 +238,7 @@ def test_an_error_in_the_middle_undoes_what_was_written(core: Cast) -> None:
     with pytest.raises(ZeroDivisionError), write_transaction() as session:
         session.add(AuditEntry(actor="", action="", object="", given="", revision=1 // 0))
     with pytest.raises(ZeroDivisionError), write_transaction() as session:
-        session.execute(db.delete(AuditEntry))
+        session.execute(db.delete(Mailbox))
         session.execute(db.delete(Mailbox).where(Mailbox.quota_mb == 1 // 0))
     assert ledger.everything() == before
 

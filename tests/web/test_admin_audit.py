@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.extensions import db
 from app.models import AuditEntry
-from app.operations import oversight
+from app.operations import audit_log
 from tests.web.conftest import MARKUP, MAX_QUERIES, Browser
 
 
@@ -103,7 +103,7 @@ def test_no_cell_of_the_file_is_a_formula(app: Flask, root: Browser, begin: str)
 def test_a_long_log_is_read_as_it_is_sent(
     app: Flask, root: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oversight, "EXPORT_CHUNK", 7)
+    monkeypatch.setattr(audit_log, "CHUNK", 7)
     _add(app, *(f"user{number:03}@example.nl" for number in range(40)))
     _head, *rows = _csv(root, "?action=add-user")
     assert [row[5] for row in rows] == [
