@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from functools import cache
+from itertools import product
 
 from prometheus_client import (
     CollectorRegistry,
@@ -47,6 +48,8 @@ waiting = Gauge(
     registry=_own,
     multiprocess_mode="livesum",
 )
+# Told from the first scrape on, as 0: Prometheus sees no increase in what begins with 1.
+_WATCHED = tuple(product(("pages", "api", "mcp", "oauth", "sync", "waiting"), (500, 503, 429)))
 
 
 def count(face: str, status: int, seconds: float) -> None:
@@ -57,6 +60,8 @@ def count(face: str, status: int, seconds: float) -> None:
 
 def text(figures: Iterable[Metric]) -> bytes:
     """These figures and what was counted, as Prometheus reads it (text format 0.0.4)."""
+    for face, status in _WATCHED:
+        _answers(face, status)
     counted = _own
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         counted = CollectorRegistry()

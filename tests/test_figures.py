@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app import clock
 from app.caller import command_line
 from app.extensions import db
-from app.models import DnsCheck, Domain, HeldCall, Node, PurgeOrder, ZoneJob
+from app.models import AuditEntry, DnsCheck, Domain, HeldCall, Node, PurgeOrder, ZoneJob
 from app.operations import OPERATIONS
 from tests.conftest import ON_BOTH, PASSWORD, Cast
 
@@ -133,6 +133,19 @@ def test_it_works(app: Flask, core: Cast) -> None:
     assert (told("mailcote_zone_jobs"), told("mailcote_zone_jobs_failing")) == (2, 1)
     assert told("mailcote_purge_orders") == orders == 1
     assert "example.nl" not in told.text
+    assert told("mailcote_disk_free_bytes") > 2**20
+
+
+def test_it_tells_how_old_the_last_good_backup_is(app: Flask, core: Cast) -> None:
+    assert "mailcote_seconds_since_backup" not in scrape(app).text
+    for at in (clock.from_now(days=-9), clock.from_now(seconds=-300)):
+        entry = AuditEntry(actor="x", action="record-backup", object="x", given="", revision=1)
+        entry.at = at
+        db.session.add(entry)
+    db.session.commit()
+    assert 299 <= scrape(app)("mailcote_seconds_since_backup") < 360
+    OPERATIONS["record-backup"](command_line(), name="Mon")
+    assert 0 <= scrape(app)("mailcote_seconds_since_backup") < 60
 
 
 def test_everything_is_ready(app: Flask) -> None:
