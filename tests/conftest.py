@@ -48,6 +48,7 @@ LONGEST = (
     "node/test_live.py",
     "cli/test_backup.py",
     "dns/test_ten_thousand.py",
+    "agent/test_crash.py",
     "browser/test_admin.py",
     "test_server.py",
     "test_migrations.py",

@@ -10,7 +10,7 @@ import pytest
 from .fake_panel import HASH, OTHER_HASH, Export, FakePanel, Handler, digest, export, user, users
 from .mail_node import Node, until
 
-ROUNDS = 10
+ROUNDS = 50
 
 
 def revision(number: int) -> Export:
