@@ -127,6 +127,7 @@ class Settings:
 Reader = Callable[[str, str], object]
 
 _MAX_DIGITS = 9
+SECRET_LENGTH = 32
 _HOST_NAME = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z.-]{0,251}[0-9A-Za-z])?")
 _DNS_NAME = re.compile(
     r"(?=.{1,253}\Z)[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,62})(?:\.[0-9A-Za-z_][0-9A-Za-z_-]{0,62})+"
@@ -146,8 +147,10 @@ def _whole(lowest: int, highest: int) -> Reader:
 
 
 def _secret(name: str, text: str) -> str:
-    if len(text) < 32:
-        raise WrongSetting(f"{name} takes at least 32 characters; leave it out to have one made.")
+    if len(text) < SECRET_LENGTH:
+        raise WrongSetting(
+            f"{name} takes at least {SECRET_LENGTH} characters; leave it out to have one made."
+        )
     return text
 
 
@@ -345,8 +348,24 @@ def _kept_secret(path: Path) -> str:
     if not path.exists():
         new = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         new.touch(mode=0o600)
-        new.write_text(secrets.token_urlsafe(48))
+        with new.open("r+") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave the name, and nothing in it
         with suppress(FileExistsError):
             os.link(new, path)  # never replaces the one that another process just made
         new.unlink()
-    return path.read_text()
+        _keep_names_in(path.parent)
+    found = path.read_text()
+    if len(found) < SECRET_LENGTH:
+        raise WrongSetting(f"{path} is damaged: remove it to have a new one made.")
+    return found
+
+
+def _keep_names_in(folder: Path) -> None:
+    """Have the disk know the names of the files there, as fsync(2) of a file does not."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

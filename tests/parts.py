@@ -14,6 +14,7 @@ from tests.browser import parts as browser
 from tests.dns import name_server
 from tests.mcp import parts as mcp
 from tests.node import mail_server
+from tests.power import disk as power
 
 
 def lacking() -> Iterator[str]:
@@ -28,6 +29,8 @@ def lacking() -> Iterator[str]:
         yield f"PostgreSQL: apt-get install {postgres.PACKAGE}"
     if name_server.programs() is None:
         yield f"Knot, a name server: apt-get install {name_server.PACKAGE}"
+    if power.compiler() is None:
+        yield f"a C compiler, to model power cuts: apt-get install {power.PACKAGE}"
     yield from browser.lacking()
     yield from mcp.lacking()
 

@@ -262,6 +262,12 @@ def test_the_secret_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
 
 
+def test_it_rejects_a_secret_key_file_with_nothing_in_it(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").touch()
+    with pytest.raises(WrongSetting, match="secret_key is damaged"):
+        Settings(instance=tmp_path).secret()
+
+
 def test_a_secret_key_that_is_set_wins(tmp_path: Path) -> None:
     assert Settings(instance=tmp_path, secret_key=SECRET).secret() == SECRET
     assert list(tmp_path.iterdir()) == []
