@@ -14,7 +14,7 @@ from tests.browser import parts as browser
 from tests.dns import name_server
 from tests.mcp import parts as mcp
 from tests.node import mail_server
-from tests.power import disk as power
+from tests.power import recording as power
 
 
 def lacking() -> Iterator[str]:

@@ -8,52 +8,17 @@ programs rely on more than that.)
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import struct
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
-PACKAGE = "gcc libc6-dev"
-SOURCE = Path(__file__).with_name("recorder.c")
-ROOT = Path(__file__).resolve().parents[2]
 SECTOR = 512
 OPENED, WRITTEN, CUT_TO, SYNCED, REMOVED, RENAMED, LINKED = range(1, 8)
 _IS_NEW, _IS_EMPTIED = 1, 2
 _HEADER = struct.Struct("5q")
-
-
-def compiler() -> str | None:
-    """The C compiler that makes the recorder; None when it, or the headers, are missing."""
-    return shutil.which("gcc") if Path("/usr/include/dlfcn.h").exists() else None
-
-
-needs_compiler = pytest.mark.skipif(
-    compiler() is None, reason=f"power cuts NOT TESTED: apt-get install {PACKAGE}"
-)
-
-
-def recorded(command: list[str], folder: Path, made: Path) -> list[Event]:
-    """Run a program to its end; what it did to the files below a folder. `made`: for our own."""
-    library, record = made / "recorder.so", made / "record"
-    compile_it = [str(compiler()), "-O1", "-Wall", "-Werror", "-shared", "-fPIC"]
-    subprocess.run([*compile_it, "-o", library, SOURCE, "-ldl"], check=True)
-    record.unlink(missing_ok=True)
-    watching = {"LD_PRELOAD": library, "POWER_FOLDER": folder, "POWER_RECORD": record}
-    given = {**os.environ, **{name: str(path) for name, path in watching.items()}}
-    subprocess.run(command, env=given, check=True, stdin=subprocess.DEVNULL, cwd=ROOT)
-    return list(events(record))
-
-
-def files_in(folder: Path) -> dict[Path, bytes]:
-    """All files below a folder."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 class Event(NamedTuple):
@@ -71,12 +36,13 @@ class Event(NamedTuple):
 
 
 def events(record: Path) -> Iterator[Event]:
-    """What was recorded, in its order."""
+    """What was recorded, in its order; the last may just be on its way."""
     read, place = record.read_bytes(), 0
-    while place < len(read):
+    while place + _HEADER.size <= len(read):
         kind, process, descriptor, at, length = _HEADER.unpack_from(read, place)
         place += _HEADER.size + length
-        yield Event(kind, (process, descriptor), at, read[place - length : place])
+        if place <= len(read):
+            yield Event(kind, (process, descriptor), at, read[place - length : place])
 
 
 @dataclass

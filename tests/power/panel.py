@@ -20,6 +20,7 @@ from app.operations import OPERATIONS, operation
 from tests.conftest import PASSWORD
 
 ACKNOWLEDGED, COPY = "acknowledged", "copy.backup"
+BACKED_UP = "backup\n"
 REOPENED = 25  # after so many steps nobody has the database open for a moment
 
 Step = tuple[str, dict[str, Any]]
@@ -53,7 +54,7 @@ def use(app: Any, folder: Path, count: int) -> None:
             db.session.remove()
             db.engine.dispose()
     backup.back_up(folder / COPY)
-    os.write(log, b"backup\n")
+    os.write(log, BACKED_UP.encode())
 
 
 def main(folder: str, count: str, how: str) -> None:

@@ -11,11 +11,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -131,6 +134,39 @@ ssize_t write(int descriptor, const void *bytes, size_t count)
     if (done > 0 && watches(descriptor))
         note(WRITTEN, descriptor, lseek(descriptor, 0, SEEK_CUR) - done, bytes, done);
     return done;
+}
+
+/* What copies within the kernel is refused, so that programs fall back on what is recorded. */
+static ssize_t refuse(int because)
+{
+    errno = because;
+    return -1;
+}
+
+ssize_t copy_file_range(int from, off64_t *at, int to, off64_t *place, size_t count, unsigned flags)
+{
+    NEXT(ssize_t, "copy_file_range", int, off64_t *, int, off64_t *, size_t, unsigned)
+    return watches(to) ? refuse(ENOSYS) : next(from, at, to, place, count, flags);
+}
+
+ssize_t sendfile64(int to, int from, off64_t *at, size_t count)
+{
+    NEXT(ssize_t, "sendfile64", int, int, off64_t *, size_t)
+    return watches(to) ? refuse(EINVAL) : next(to, from, at, count);
+}
+
+ssize_t sendfile(int to, int from, off_t *at, size_t count) { return sendfile64(to, from, at, count); }
+
+int ioctl(int descriptor, unsigned long request, ...)
+{
+    NEXT(int, "ioctl", int, unsigned long, void *)
+    va_list more;
+    va_start(more, request);
+    void *argument = va_arg(more, void *);
+    va_end(more);
+    if (request == FICLONE && watches(descriptor))
+        return (int)refuse(EOPNOTSUPP);
+    return next(descriptor, request, argument);
 }
 
 int ftruncate64(int descriptor, off64_t length)
