@@ -33,6 +33,8 @@ def run() -> Iterator[tuple[Verdict, str]]:
     for check in (_schema, _soundness, _account, _export, _disk, _secret):
         is_fine, sentence = check()
         yield "ok" if is_fine else "WRONG", sentence
+    if db.engine.dialect.name == "postgresql":
+        yield _lasting()
     if settings.public_url == Settings.public_url:
         yield "warn", f"links begin with {settings.public_url}: MAILCOTE_PUBLIC_URL is not set"
     else:
@@ -105,6 +107,17 @@ def _soundness() -> tuple[bool, str]:
     verdict = db.session.scalar(text("PRAGMA integrity_check"))
     broken = db.session.execute(text("PRAGMA foreign_key_check")).all()
     return verdict == "ok" and not broken, "the database file is sound"
+
+
+def _lasting() -> tuple[Verdict, str]:
+    """A server can be told not to wait for its disk; then it acknowledges what a power cut undoes
+    (https://www.postgresql.org/docs/current/runtime-config-wal.html). On SQLite we say it."""
+    names = ("fsync", "full_page_writes", "synchronous_commit")
+    off = [name for name in names if db.session.scalar(text(f"SHOW {name}")) == "off"]
+    if off:
+        named = " and ".join(off)
+        return "warn", f"a power cut can undo what was acknowledged: PostgreSQL has {named} off"
+    return "ok", "PostgreSQL waits for its disk before it acknowledges anything"
 
 
 def _account() -> tuple[bool, str]:

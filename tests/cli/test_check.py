@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
+import psycopg
 import pytest
 from flask import Flask
+from sqlalchemy.engine import make_url
 
 from app import checks
 from app.caller import command_line
 from app.operations import OPERATIONS
 from tests.applications import let_go
-from tests.conftest import PASSWORD, Cast, needs_postgres
-from tests.databases import new_panel, postgres_database
+from tests.conftest import JUST_MIGRATED, PASSWORD, Cast, cheap_settings, needs_postgres
+from tests.databases import libpq, new_panel, postgres_database
 
 from .mailcote import Mailcote
 
@@ -144,4 +146,19 @@ def test_every_command_works_on_postgresql(
         assert mailcote.done("node", "add", "mpi01").last_line.startswith("mck_")
         mailcote.done("purge")
         mailcote.done("confirm-shrink")
-        mailcote.done("check")
+        warning = "warn   a power cut can undo what was acknowledged: PostgreSQL has fsync off"
+        assert warning in mailcote.done("check").out  # the tests' own server need not last
+
+
+@needs_postgres
+@pytest.mark.real
+@pytest.mark.parametrize("setting", ["off", "on", "local"])
+def test_it_warns_of_a_server_that_does_not_wait_for_its_disk(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, setting: str
+) -> None:
+    with postgres_database(postgres_url, like=JUST_MIGRATED) as url:
+        with psycopg.connect(libpq(url), autocommit=True) as server:
+            name = make_url(url).database
+            server.execute(f"ALTER DATABASE {name} SET synchronous_commit = {setting}")
+        said = Mailcote(cheap_settings(tmp_path_factory.mktemp("instance"), url)).done("check").out
+    assert ("fsync and synchronous_commit off" in said) == (setting == "off")
