@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response, request
 
+from .. import clock
 from ..addresses import domain_in_unicode
 from ..caller import Caller
 from ..dns.zone_file import plain_text, zone_file
@@ -31,8 +31,9 @@ def records_shown(caller: Caller, domain: Domain, opened: int = 0) -> dict[str, 
     records = [one.record for one in found.verdicts]
     text = plain_text(domain.name, records)
     shown = domain_in_unicode(domain.name)
-    opened = opened or int(time.time())
-    is_early = 0 <= time.time() - opened < A_WHILE
+    now = clock.epoch_of(clock.now())
+    opened = opened or now
+    is_early = 0 <= now - opened < A_WHILE
     return {
         "found": found,
         "opened": opened,
