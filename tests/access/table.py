@@ -133,6 +133,27 @@ ROUTES: dict[str, tuple[str, ...]] = {
     },
 }
 
+# By which verbs; who reads by GET is answered HEAD, too. Existing clients read by POST as well.
+VERBS_AT = {
+    "integrations": "GET",
+    "n8n": "GET",
+    "reads": "GET POST",
+    "changes": "POST",
+    "admin-reads": "GET POST",
+    "admin-changes": "POST",
+    "mcp": "POST",
+    "mcp-token": "POST",
+    "operator": "GET",
+}
+# Of these, each its own.
+VERBS_OF = {
+    "sync.export": "GET",
+    "sync.report": "POST",
+    "oauth.add_client": "POST",
+    "oauth.give_tokens": "POST",
+    "oauth.take_back": "POST",
+}
+
 # The same programs at the tools, asked for in project 1. Who is not let in at /mcp calls none.
 AT_TOOLS = _matrix("""
               write read other admin admin-read  via via-read via-other via-admin via-admin-read

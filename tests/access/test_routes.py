@@ -13,7 +13,15 @@ from werkzeug.test import TestResponse
 
 from app.web import BLUEPRINTS
 from tests.access.keyring import Keyring
-from tests.access.table import AT_PAGES, AT_ROUTES, OPENING_NOTHING, PAGES, ROUTES
+from tests.access.table import (
+    AT_PAGES,
+    AT_ROUTES,
+    OPENING_NOTHING,
+    PAGES,
+    ROUTES,
+    VERBS_AT,
+    VERBS_OF,
+)
 from tests.web.conftest import Browser
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -130,6 +138,17 @@ def test_each_page_says_what_the_table_says(app: Flask) -> None:
         assert view["access"] == said.get(group, "person"), rule.endpoint
         assert view["asks_for_proof"] == (group in ("proven", "proven-admins", "beginners"))
         assert view["without_two_factor"] == (group in ("newcomers", "beginners")), rule.endpoint
+
+
+def test_nothing_is_changed_by_a_get(app: Flask) -> None:
+    """Each page is for looking or for doing; what the latter does, it does by POST."""
+    for rule in rules(app):
+        verbs = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if is_page(rule):
+            assert verbs in ({"GET"}, {"POST"}), rule.rule
+        else:
+            said = VERBS_OF.get(rule.endpoint) or VERBS_AT.get(group_of(rule), "GET")
+            assert verbs == set(said.split()), rule.rule
 
 
 @pytest.mark.parametrize("who", next(iter(AT_PAGES.values())))
