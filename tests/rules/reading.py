@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -16,16 +17,15 @@ class Source:
 
     path: str
     text: str
-    tree: ast.Module = field(init=False)
+    nodes: list[ast.AST] = field(init=False)
     _around: dict[ast.AST, ast.AST] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tree = ast.parse(self.text)
-        self._around = {
-            child: parent
-            for parent in ast.walk(self.tree)
-            for child in ast.iter_child_nodes(parent)
-        }
+        self.nodes, self._around = [ast.parse(self.text)], {}
+        for node in self.nodes:  # which grows as it is walked
+            children = list(ast.iter_child_nodes(node))
+            self.nodes += children
+            self._around |= dict.fromkeys(children, node)
 
     @property
     def room(self) -> str:
@@ -34,7 +34,11 @@ class Source:
 
     def calls(self) -> Iterator[ast.Call]:
         """Every call in it."""
-        return (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        return iter(self._calls)
+
+    @cached_property
+    def _calls(self) -> list[ast.Call]:
+        return [node for node in self.nodes if isinstance(node, ast.Call)]
 
     def around(self, node: ast.AST) -> Iterator[ast.AST]:
         """What a node stands in, the nearest first."""

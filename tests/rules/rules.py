@@ -23,7 +23,7 @@ _SECRET = re.compile(
 
 def secrets_are_compared_in_constant_time(source: Source) -> Iterator[ast.AST]:
     """`==` takes the longer the more is right (Mailu 7a36f6bb). Of columns it is SQL."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.Eq | ast.NotEq):
             continue
         sides = [node.left, *node.comparators]
@@ -78,7 +78,7 @@ def faces_ask_no_tables(source: Source) -> Iterator[ast.AST]:
 
 def redirects_lead_to_pages_of_ours(source: Source) -> Iterator[ast.AST]:
     """An address that came in leads anywhere (Flask-Security CVE-2021-32618)."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Call) and last(node) == "redirect" and node.args:
             target = node.args[0]
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
@@ -99,7 +99,7 @@ def _is_of_ours(source: Source, node: ast.AST, target: ast.expr) -> bool:
     function = source.function(node)
     given = [
         one.value
-        for one in ast.walk(function or source.tree)
+        for one in (ast.walk(function) if function else source.nodes)
         if isinstance(one, ast.Assign) and target.id in {last(name) for name in one.targets}
     ]
     return bool(given) and all(last(value) == "url_for" for value in given)
@@ -215,7 +215,7 @@ def names_are_encoded_by_idna_2008(source: Source) -> Iterator[ast.AST]:
 
 
 def _reads_of_request(source: Source, attributes: set[str]) -> Iterator[ast.AST]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         is_one = isinstance(node, ast.Attribute) and node.attr in attributes
         if is_one and dotted(node).rpartition(".")[0] in ("request", "flask.request"):
             yield node
