@@ -6,9 +6,13 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from app.caller import Caller
 from app.extensions import db
@@ -75,7 +79,7 @@ def test_it_rejects_another_format(mailcote: Mailcote) -> None:
     assert "--format" in mailcote.used_wrongly("audit-log", "--format", "xml")
 
 
-def test_a_backup_is_noted_by_its_name(mailcote: Mailcote, tmp_path: object) -> None:
+def test_a_backup_is_noted_by_its_name(mailcote: Mailcote, tmp_path: Path) -> None:
     for name in ("Mon", " a\nb ", "é" * 120):
         mailcote.done("backup", f"{tmp_path}/{name}")
     assert told(mailcote) == ["Mon", "a?b", "é" * 100]
@@ -90,3 +94,21 @@ def test_it_is_not_for_customers(app: Flask, cast: Cast) -> None:
             with pytest.raises(Exception, match="Only an admin"):
                 list(read(alice))
         assert "record-backup" in OPERATIONS
+
+
+def test_a_backup_of_a_database_that_cannot_be_written_is_made(
+    mailcote: Mailcote, tmp_path: Path
+) -> None:
+    """It may be needed most then; that it is not in the log is said."""
+
+    def refuse_writing(connection: Any, *_: object) -> None:
+        connection.cursor().execute("PRAGMA query_only = ON")
+
+    event.listen(Pool, "checkout", refuse_writing)
+    try:
+        said = mailcote.done("backup", str(tmp_path / "backup"))
+    finally:
+        event.remove(Pool, "checkout", refuse_writing)
+    assert said.err.startswith("It is not in the audit log: ")
+    assert told(mailcote) == []
+    mailcote.done("restore", str(tmp_path / "backup"))
