@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from .errors import Busy
 from .extensions import db
 
 BUSY_SECONDS, NOTE_SECONDS = 10, 1
+# The last from a connection beside SQLAlchemy's, such as that of `watch`.
+_UNAVAILABLE = (PoolTimeout, OperationalError, InterfaceError, sqlite3.OperationalError)
 _READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction, as a standby server answers
 # A server that has gone without a word is noticed after half a minute, not a quarter of an hour.
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES
@@ -113,7 +116,10 @@ def snapshot() -> Iterator[Session]:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database is locked, full, read-only or out of reach."""
-    if isinstance(error, PoolTimeout | OperationalError | InterfaceError):
+    # The last from a connection beside SQLAlchemy's, such as that of `watch`.
+    if isinstance(
+        error, PoolTimeout | OperationalError | InterfaceError | sqlite3.OperationalError
+    ):
         return True
     if not isinstance(error, DBAPIError):
         return False

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 from flask import Response
-from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from .database import is_unavailable
@@ -55,7 +54,7 @@ def told(error: Exception) -> OperationError:
     """What to tell of any exception; what nobody foresaw is logged, and a reference is told."""
     if isinstance(error, OperationError):
         return error
-    if isinstance(error, SQLAlchemyError) and is_unavailable(error):
+    if is_unavailable(error):
         return Busy("The panel's database cannot be reached at this moment; try again.")
     reference = log_unforeseen(error)
     return OperationError("SERVER_ERROR", f"Something went wrong; reference {reference}.")

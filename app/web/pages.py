@@ -107,7 +107,7 @@ def answer_error(error: Exception) -> Any:
     """A page for whatever went wrong, in the same look."""
     if isinstance(error, HTTPException) and error.response is not None:
         return error.response  # somebody aborted with a page of their own
-    if isinstance(error, SQLAlchemyError) and is_unavailable(error):
+    if is_unavailable(error):
         error = Busy("The database cannot be reached at this moment; try again.")
     status, title, message = _explained(error)
     if status >= 500:
