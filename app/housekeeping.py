@@ -54,13 +54,30 @@ def tidy_up() -> None:
     places.forget_old()
 
 
+def each_minute(app: Flask) -> None:
+    """Tell of what is new, and write what was called."""
+    _do(app, "tell of nodes", send_what_is_new)
+    _do(app, "tell of sign-ins", sign_in_notices.send_what_is_new)
+    _do(app, "keep what was called", _write_calls)
+
+
+def look_at_domains(app: Flask) -> None:
+    """Look at the domains that are due, and tell of what changed."""
+    _do(app, "follow changes of nodes", provisioning.rewrite_what_changed)
+    _do(app, "link domains", link_what_is_proven)
+    _do(app, "check domains", zone_checks.check_due)
+    _do(app, "tell of domains", domain_notices.send_what_is_new)
+
+
+def _write_calls() -> None:
+    calls.write()  # those of an application, so they cannot be named outside of one
+
+
 def _keep_house(app: Flask) -> None:
     due = time.monotonic() + _about(HOUR)
     time.sleep(PATIENCE)
     while True:
-        _do(app, "tell of nodes", send_what_is_new)
-        _do(app, "tell of sign-ins", sign_in_notices.send_what_is_new)
-        _do(app, "keep what was called", calls.write)
+        each_minute(app)
         if time.monotonic() >= due:
             _do(app, "tidy up", tidy_up)
             due = time.monotonic() + _about(HOUR)
@@ -75,10 +92,7 @@ def _keep_zones(app: Flask) -> None:
         time.sleep(_about(SOON))
         _do(app, "write zones", provisioning.run_due)
         if time.monotonic() >= due:
-            _do(app, "follow changes of nodes", provisioning.rewrite_what_changed)
-            _do(app, "link domains", link_what_is_proven)
-            _do(app, "check domains", zone_checks.check_due)
-            _do(app, "tell of domains", domain_notices.send_what_is_new)
+            look_at_domains(app)
             due = time.monotonic() + _about(MINUTE)
 
 

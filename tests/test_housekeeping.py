@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -11,10 +13,10 @@ from sqlalchemy import update
 
 from app.caller import command_line
 from app.extensions import db
-from app.housekeeping import tidy_up
-from app.models import AuditEntry, Bucket, Feed, Mailbox, PurgeOrder
+from app.housekeeping import each_minute, look_at_domains, tidy_up
+from app.models import AuditEntry, Bucket, Call, Feed, Mailbox, PurgeOrder
 from app.operations import OPERATIONS
-from tests.conftest import ON_BOTH, PASSWORD, Cast
+from tests.conftest import ON_BOTH, PASSWORD, Api, Cast
 
 
 @pytest.fixture(params=ON_BOTH)
@@ -52,6 +54,26 @@ def test_it_lets_go_of_a_mailbox_past_its_date(core: Cast) -> None:
     assert db.session.scalars(db.select(Feed.revision)).one() == before + 1
     actor = db.session.scalar(db.select(AuditEntry.actor).where(AuditEntry.action == "purge"))
     assert actor == "housekeeping"
+
+
+@pytest.mark.parametrize("work", [each_minute, look_at_domains])
+def test_its_thread_outlives_its_work(
+    work: Callable[[Flask], None], app: Flask, cast: Cast, caplog: pytest.LogCaptureFixture
+) -> None:
+    # As a thread of the server does it: there is no application at hand but the one it is given.
+    with caplog.at_level(logging.WARNING), ThreadPoolExecutor(1) as pool:
+        pool.submit(work, app).result()
+    assert not caplog.records
+
+
+def test_it_writes_what_was_called(api: Api) -> None:
+    app = api.client.application
+    for _ in range(3):
+        path = "/iapi/project/1/email_account/list-users"
+        assert api.client.get(path, headers=api.as_("alice")).status_code == 200
+    each_minute(app)
+    with app.app_context():
+        assert sum(db.session.scalars(db.select(Call.count))) == 3
 
 
 def test_it_leaves_one_alone_whose_date_has_not_come(core: Cast) -> None:
