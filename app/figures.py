@@ -115,15 +115,13 @@ def _disk() -> GaugeMetricFamily:
 
 
 def _zone_jobs() -> Iterator[GaugeMetricFamily]:
-    yield _one(
-        "mailcote_zone_jobs",
-        "Zones that have yet to be written.",
-        _count(ZoneJob, ZoneJob.done_at.is_(None)),
-    )
+    open_ones = select(func.count(), func.count(ZoneJob.problem)).where(ZoneJob.done_at.is_(None))
+    count, failing = db.session.execute(open_ones).one()
+    yield _one("mailcote_zone_jobs", "Zones that have yet to be written.", count)
     yield _one(
         "mailcote_zone_jobs_failing",
         "Those of them that could not be written at the last attempt.",
-        _count(ZoneJob, ZoneJob.done_at.is_(None), ZoneJob.problem.is_not(None)),
+        failing,
     )
 
 

@@ -373,7 +373,8 @@ def test_reloading_takes_over_what_is_installed_by_then(
         installed = code / "app" / "__init__.py"
         new = installed.read_text().replace(
             "    return app\n",
-            "    app.add_url_rule('/new', view_func=lambda: 'new')\n    return app\n",
+            "    view = doors.opens_to('nothing')(lambda: 'new')\n"
+            "    app.add_url_rule('/new', view_func=view)\n    return app\n",
         )
         installed.write_text(new)
         migrations = code / "app" / "migrations" / "versions"

@@ -100,4 +100,6 @@ def unchanged(app: Flask) -> Iterator[None]:
     """Inside, nothing may change: no row, no revision, no audit entry."""
     before = state(app)
     yield
-    assert state(app) == before
+    after = state(app)
+    changed = {table: after[table] for table in after if after[table] != before[table]}
+    assert not changed, changed

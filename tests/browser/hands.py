@@ -34,7 +34,8 @@ class Hands:
         if self.way == "keyboard":
             self._walk_to(field)
             self.page.keyboard.press("ControlOrMeta+a")
-            self.page.keyboard.type(text)
+            # At once: a list that follows the letters would be replaced under who goes on.
+            self.page.keyboard.insert_text(text)
         else:
             field.fill(text)
 
