@@ -307,6 +307,9 @@ PresentPassword = Annotated[
 ]
 Id = Annotated[int, Field(description="The id of a row.", ge=1, le=MAX_ID, strict=True)]
 Text = Annotated[str, Field(description="Text of one kind or another.", max_length=1024)]
+PasskeyAnswer = Annotated[
+    dict[str, Any], Field(description="A PublicKeyCredential, as its toJSON() gives it.")
+]
 Visible = Annotated[
     str, Field(description="Visible characters of ASCII.", max_length=1024, pattern="^[!-~]+$")
 ]

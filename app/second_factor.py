@@ -1,5 +1,8 @@
 """Two-factor sign-in: who has to, what counts as the second factor, and using it up.
 
+That is an authenticator app, a passkey (see passkeys), or when these are out of reach a recovery
+code.
+
 A code of the authenticator app is good for one step of 30 seconds and once; a recovery code, of 80
 bits, once. Guessing six digits is what the limits are for; nobody guesses a recovery code, so it
 lets an owner in whatever strangers have used up.
@@ -14,7 +17,7 @@ from typing import Literal
 from . import totp
 from .credentials import digest
 from .extensions import db, settings
-from .models import Person, RecoveryCode, TwoFactor
+from .models import Passkey, Person, RecoveryCode, TwoFactor
 from .throttle import give_back_code, take_code, take_recovery_code
 
 RECOVERY_CODES = 10
@@ -35,6 +38,12 @@ def confirmed(person_id: int) -> TwoFactor | None:
     """Somebody's authenticator app, its row locked while a transaction writes."""
     found: TwoFactor | None = db.session.get(TwoFactor, person_id, with_for_update=True)
     return found if found and found.confirmed_at else None
+
+
+def has_any(person_id: int) -> bool:
+    """Whether somebody's password is not enough to sign in."""
+    query = db.select(Passkey.id).where(Passkey.person_id == person_id).limit(1)
+    return confirmed(person_id) is not None or db.session.scalar(query) is not None
 
 
 def kind_of(typed: str) -> Kind | None:
@@ -58,18 +67,21 @@ def give_back_attempt(person_id: int, address: str) -> None:
     give_back_code(person_id, address)
 
 
-def use_up(factor: TwoFactor, typed: str) -> Kind | None:
+def use_up(person_id: int, typed: str) -> Kind | None:
     """Accept a code once, within a transaction that writes; what it was, None if it was wrong."""
     kind, text = kind_of(typed), _plain(typed)
     if kind == "code":
+        factor = confirmed(person_id)
+        if factor is None:
+            return None
         step = totp.step_of(factor.secret, text, after=factor.last_step)
         if step is None:
             return None
         factor.last_step = step
         return kind
     known = db.delete(RecoveryCode).where(
-        RecoveryCode.person_id == factor.person_id,
-        RecoveryCode.digest == _digest(factor.person_id, text),
+        RecoveryCode.person_id == person_id,
+        RecoveryCode.digest == _digest(person_id, text),
     )
     # One statement: of two who use it at once, the second finds none.
     return kind if db.session.execute(known.returning(RecoveryCode.id)).all() else None

@@ -5,7 +5,8 @@ a new password and disabling somebody end sessions at once, wherever the cookie 
 Unknown accounts take as long to refuse as wrong passwords, and get the same answer.
 
 Who has a second factor gets half a session for the password: a row of another table, which no page
-looks for but the one that asks for the code. The whole session has a new credential.
+looks for but the one that asks for the code. The whole session has a new credential. A passkey is
+both factors at once, and needs no password before it.
 """
 
 from __future__ import annotations
@@ -13,23 +14,36 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
-from . import clock, places, second_factor
+from . import clock, passkeys, places, second_factor
 from .addresses import parse_contact
 from .caller import Caller, memberships
 from .credentials import HALF_SESSION, SESSION, digest, is_well_formed, make
 from .database import write_transaction
 from .errors import Busy, Invalid, OperationError
 from .extensions import db, settings
-from .models import AuditEntry, Feed, HalfSession, KnownPlace, Person, TwoFactor, WebSession
+from .models import (
+    AuditEntry,
+    Feed,
+    HalfSession,
+    KnownPlace,
+    Passkey,
+    Person,
+    TwoFactor,
+    WebSession,
+)
 from .passwords import NewPassword, TypedPassword, matches
-from .throttle import give_back_sign_in, take_sign_in
+from .throttle import give_back_passkey, give_back_sign_in, take_passkey, take_sign_in
 
 IDLE_SECONDS = 30 * 60
 ABSOLUTE_SECONDS = 12 * 3600
 HALF_SECONDS = 5 * 60  # to type a code in
 PROOF_SECONDS = 15 * 60  # for how long a password or code counts where it is asked for again
 SEEN_SECONDS = 60  # how exactly the last use of a session is known
+
+_HAS_APP = TwoFactor.confirmed_at.is_not(None).label("has_app")
+_HAS_PASSKEYS = db.exists().where(Passkey.person_id == Person.id).label("has_passkeys")
 
 
 class WrongPassword(OperationError):
@@ -68,6 +82,18 @@ class WrongProof(OperationError):
         )
 
 
+class WrongPasskey(OperationError):
+    """The passkey is none of the panel's or theirs, or answers what was not asked, or too late."""
+
+    type = "unauthorized"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "WRONG_PASSKEY", "This passkey does not work here. Try again, or use your password."
+        )
+
+
 class HalfOver(OperationError):
     """The password was typed too long ago, or has changed since."""
 
@@ -93,7 +119,13 @@ class Found:
     session_id: int
     person: Person
     proven_at: str | None
-    has_two_factor: bool
+    has_app: bool
+    has_passkeys: bool
+
+    @property
+    def has_two_factor(self) -> bool:
+        """Whether a password alone does not sign them in."""
+        return self.has_app or self.has_passkeys
 
     @property
     def must_set_up(self) -> bool:
@@ -144,10 +176,10 @@ def finish(half: str, code: str, *, address: str, user_agent: str, browser: str 
     second_factor.take_attempt(person_id, code, address, is_known=is_known)
     with write_transaction():
         person = db.session.get(Person, person_id, with_for_update=True)
-        kept, factor = _half(half), second_factor.confirmed(person_id)
-        if person is None or person.disabled_at or kept is None or factor is None:
+        kept = _half(half)
+        if person is None or person.disabled_at or kept is None:
             raise HalfOver
-        actor, kind = f"person {person.email}"[:200], second_factor.use_up(factor, code)
+        actor, kind = f"person {person.email}"[:200], second_factor.use_up(person_id, code)
         if kind:
             db.session.delete(kept)
             credential = _add_session(person, address, user_agent, browser)
@@ -159,6 +191,57 @@ def finish(half: str, code: str, *, address: str, user_agent: str, browser: str 
     with suppress(Busy):
         second_factor.give_back_attempt(person_id, address)
     return credential
+
+
+def ask_passkey(address: str, browser: str) -> dict[str, Any]:
+    """What a browser needs to sign somebody in by a passkey; an attempt. Raises TooMany, Busy."""
+    take_passkey(address)
+    with write_transaction(is_lasting=False):
+        return passkeys.options_to_ask(passkeys.Asked("sign-in", browser))
+
+
+def sign_in_by_passkey(
+    answer: passkeys.Answer, *, address: str, user_agent: str, browser: str
+) -> str:
+    """Make a session; its credential. Raises WrongPasskey, Busy."""
+    with write_transaction():
+        passkey = passkeys.used(answer, passkeys.Asked("sign-in", browser))
+        person = db.session.get(Person, passkey.person_id) if passkey else None
+        is_right = person is not None and not person.disabled_at and bool(person.password_hash)
+        actor = f"person {person.email}"[:200] if person else "person "
+        if person and is_right:
+            credential = _add_session(person, address, user_agent, browser)
+            _add_entry(actor, "sign-in", address, given="passkey")
+        else:
+            _add_entry(actor, "sign-in refused", address, given="passkey")
+    if not is_right:
+        raise WrongPasskey
+    with suppress(Busy):
+        give_back_passkey(address)
+    return credential
+
+
+def ask_proof_by_passkey(caller: Caller, session_id: int) -> dict[str, Any]:
+    """What a browser needs to prove by a passkey who somebody is. Raises TooMany, Busy."""
+    take_passkey(caller.address or "")
+    with write_transaction(is_lasting=False):
+        asked = passkeys.Asked("proof", f"session {session_id}")
+        return passkeys.options_to_ask(asked, caller.person_id)
+
+
+def prove_by_passkey(caller: Caller, session_id: int, answer: passkeys.Answer) -> None:
+    """Take a passkey as a proof for the next quarter of an hour. Raises WrongPasskey, Busy."""
+    asked = passkeys.Asked("proof", f"session {session_id}")
+    with write_transaction():
+        passkey = passkeys.used(answer, asked, caller.person_id)
+        if passkey:
+            _note_proof(session_id)
+        else:
+            _add_entry(caller.actor, "proof refused", caller.address)
+    if passkey is None:
+        raise WrongPasskey
+    with suppress(Busy):
+        give_back_passkey(caller.address or "")
 
 
 def prove(caller: Caller, session_id: int, typed: str) -> None:
@@ -181,15 +264,13 @@ def prove(caller: Caller, session_id: int, typed: str) -> None:
         password.is_behind(person.password_hash)
     with write_transaction() as session:
         person = session.get_one(Person, person_id, with_for_update=True)
-        factor = second_factor.confirmed(person_id) if is_code else None
         is_right = (
-            bool(factor and second_factor.use_up(factor, typed))
+            second_factor.use_up(person_id, typed) is not None
             if is_code
             else password.is_behind(person.password_hash)
         )
         if is_right:
-            found = db.update(WebSession).where(WebSession.id == session_id)
-            session.execute(found.values(proven_at=clock.now()))
+            _note_proof(session_id)
         else:
             _add_entry(caller.actor, "proof refused", address)
     if not is_right:
@@ -226,7 +307,7 @@ def find(credential: str, *, is_use: bool = True) -> Found | None:
     if not is_well_formed(credential, SESSION):
         return None
     row = db.session.execute(
-        db.select(WebSession, Person, TwoFactor.confirmed_at)
+        db.select(WebSession, Person, _HAS_APP, _HAS_PASSKEYS)
         .join(Person, Person.id == WebSession.person_id)
         .outerjoin(TwoFactor, TwoFactor.person_id == Person.id)
         .where(WebSession.digest == digest(credential))
@@ -235,7 +316,7 @@ def find(credential: str, *, is_use: bool = True) -> Found | None:
         return None
     # Not the row: it can be gone by the time it is looked at again, ended from another browser.
     found = Found(
-        row.WebSession.id, row.Person, row.WebSession.proven_at, row.confirmed_at is not None
+        row.WebSession.id, row.Person, row.WebSession.proven_at, row.has_app, row.has_passkeys
     )
     if is_use:
         _note_use(row.WebSession)
@@ -279,7 +360,7 @@ def _begin(
         person = session.get(Person, person_id, with_for_update=True)
         if person is None or person.disabled_at or person.password_hash != proven:
             raise WrongPassword
-        if second_factor.confirmed(person_id):
+        if second_factor.has_any(person_id):
             return Begun(_add_half(person_id), is_half=True)
         credential = _add_session(person, address, user_agent, browser)
         _add_entry(f"person {person.email}"[:200], "sign-in", address)
@@ -318,6 +399,11 @@ def _half(credential: str) -> HalfSession | None:
     if half is None or clock.seconds_since(half.created_at) > HALF_SECONDS:
         return None
     return half
+
+
+def _note_proof(session_id: int) -> None:
+    found = db.update(WebSession).where(WebSession.id == session_id)
+    db.session.execute(found.values(proven_at=clock.now()))
 
 
 def _typed(email: str) -> str:

@@ -20,6 +20,7 @@ from .models import Bucket
 MANY_CHANGES = 20  # in ten minutes; more of them by one assistant are done in bulk
 _MINUTE, _HOUR = 60.0, 3600.0
 _WRONG_CODES = "There were too many wrong codes; wait a while, or use one of your recovery codes."
+_WRONG_PASSKEYS = "There were too many tries with passkeys; wait a while, or use your password."
 _WRONG_PASSWORDS = "There were too many wrong passwords; wait a while and try again."
 
 # A bucket holds as many tokens as the limit allows a minute and refills evenly. One statement
@@ -167,6 +168,22 @@ def take_recovery_code(address: str) -> None:
     """Allow a try at a recovery code, so many an hour from one address. Raises TooMany."""
     limit = 3 * settings.rate_sign_ins // 2
     _take(f"recovery from:{site_of(address)}", limit, _WRONG_PASSWORDS, period=_HOUR)
+
+
+def take_passkey(address: str) -> None:
+    """Allow a try with a passkey, so many an hour from one address. Raises TooMany.
+
+    Nobody guesses a signature; this is for what asking leaves in the database.
+    """
+    limit = 3 * settings.rate_sign_ins // 2
+    _take(f"passkey from:{site_of(address)}", limit, _WRONG_PASSKEYS, period=_HOUR)
+
+
+def give_back_passkey(address: str) -> None:
+    """A right one costs nothing."""
+    key = f"passkey from:{site_of(address)}"
+    with write_transaction() as session:
+        session.execute(db.update(Bucket).where(Bucket.key == key).values(tokens=Bucket.tokens + 1))
 
 
 def give_back_code(person_id: int, address: str) -> None:

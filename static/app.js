@@ -93,6 +93,34 @@
     counter.textContent = used > 60 ? `${used} of 72 bytes used` : "";
   });
 
+  // A passkey: the device is asked for one, and the form carries its answer.
+  const keys = window.PublicKeyCredential;
+  if (keys?.parseRequestOptionsFromJSON && keys.prototype.toJSON) {
+    document.documentElement.classList.add("knows-passkeys");
+  }
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-passkey]");
+    if (!button) return;
+    event.preventDefault();
+    const form = button.form;
+    try {
+      form.elements.passkey.value = JSON.stringify(await passkey(button.dataset, form));
+    } catch {
+      return say(button.dataset.failed); // there is none, or somebody thought better of it
+    }
+    form.requestSubmit();
+  });
+  const passkey = async ({ options, passkey: address }, form) => {
+    if (options) {
+      const publicKey = keys.parseCreationOptionsFromJSON(JSON.parse(options));
+      return navigator.credentials.create({ publicKey });
+    }
+    const body = new URLSearchParams({ csrf_token: form.elements.csrf_token.value });
+    const answer = await fetch(address, { method: "POST", body });
+    const publicKey = keys.parseRequestOptionsFromJSON(await answer.json());
+    return navigator.credentials.get({ publicKey });
+  };
+
   // What takes some seconds says so; the answer is another page, or this one anew.
   document.addEventListener("submit", (event) => {
     const button = event.submitter;

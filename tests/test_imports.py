@@ -44,19 +44,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "caller": {"models", "errors", "extensions", "addresses", "clock", "credentials", "database",
                "throttle", "sqlalchemy"},
     "operations": {"caller", "models", "fields", "addresses", "passwords", "dns", "errors",
-                   "extensions", "clock", "credentials", "database", "pydantic", "second_factor",
-                   "throttle", "totp", "typing_extensions", "sqlalchemy"},
+                   "extensions", "clock", "credentials", "database", "passkeys", "pydantic",
+                   "second_factor", "throttle", "totp", "typing_extensions", "sqlalchemy"},
     # The codes of authenticator apps are pure; whose they are, and that each counts once, is asked
     # by sessions and operations alike.
     "totp": set(),
     "second_factor": {"credentials", "extensions", "models", "throttle", "totp"},
+    # What a device signs is judged by a library of the protocol; sessions and operations ask.
+    "passkeys": {"clock", "credentials", "errors", "extensions", "fido2", "models"},
     # Where somebody signed in from, for sessions to note, the account page to show, and a mail.
     "places": {"clock", "credentials", "database", "extensions", "models", "throttle"},
     "sign_in_notices": {"extensions", "mailing", "models", "places"},
     # Sessions are begun and ended here only; they count attempts and leave audit rows.
     "sessions": {"addresses", "caller", "clock", "credentials", "database", "errors",
-                 "extensions", "models", "passwords", "places", "second_factor",
-                 "throttle"},
+                 "extensions", "models", "passkeys", "passwords", "places",
+                 "second_factor", "throttle"},
     # Assistants are let in through a page and a face for programs, and call through a third: what
     # all three rely on is below them. Authlib has the protocol, werkzeug the shape of a form.
     "authorization": {"authlib", "caller", "clock", "config", "credentials", "database", "errors",
@@ -112,8 +114,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
     # What makes a computer a node: texts, and joining them into one script.
     "node": set(),
-    "web": {*_OF_FACES, "authorization", "places", "sessions", "flask_login", "flask_wtf",
-            "wtforms", "markupsafe", "segno", "totp"},
+    "web": {*_OF_FACES, "authorization", "passkeys", "places", "sessions", "flask_login",
+            "flask_wtf", "wtforms", "markupsafe", "segno", "totp"},
     "api": {*_OF_FACES, "openapi"},
     # The wire's own validators; pydantic for the one input that is no operation's.
     "mcp": {*_OF_FACES, "authorization", "orjson", "mcp_types", "pydantic"},

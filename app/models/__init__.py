@@ -4,7 +4,14 @@ from .approvals import HeldCall
 from .assistants import Assistant, OAuthClient, OAuthCode, OAuthToken
 from .calls import Call
 from .dns import DnsCheck, DomainClaim, ZoneJob, ZoneRecord
-from .entering import HalfSession, KnownPlace, RecoveryCode, TwoFactor
+from .entering import (
+    HalfSession,
+    KnownPlace,
+    Passkey,
+    PasskeyChallenge,
+    RecoveryCode,
+    TwoFactor,
+)
 from .feed import AuditEntry, Feed
 from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PastHome, PurgeAck, PurgeOrder
 from .nodes import KeyOffer, Node, NodeRequest, SyncKey
@@ -33,6 +40,8 @@ __all__ = [
     "OAuthClient",
     "OAuthCode",
     "OAuthToken",
+    "Passkey",
+    "PasskeyChallenge",
     "PasswordLink",
     "PastHome",
     "Person",

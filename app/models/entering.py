@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .. import clock
@@ -45,6 +45,35 @@ class HalfSession(Base):
     digest: Mapped[Digest]
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     created_at: Mapped[Moment] = mapped_column(default=clock.now)
+
+
+class Passkey(Base):
+    """A key of somebody's device. `credential` is WebAuthn's attested credential data: its id and
+    the public key; `digest` is that of the id.
+    """
+
+    __tablename__ = "passkeys"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[Id]
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    digest: Mapped[Digest]
+    credential: Mapped[bytes]
+    sign_count: Mapped[int] = mapped_column(BigInteger)  # 32 bits without a sign
+    name: Mapped[Name]
+    created_at: Mapped[Moment] = mapped_column(default=clock.now)
+    used_at: Mapped[Moment | None]
+
+
+class PasskeyChallenge(Base):
+    """What a device is to sign, once; `asked` says for what, and by whom it may be answered."""
+
+    __tablename__ = "passkey_challenges"
+
+    id: Mapped[Id]
+    digest: Mapped[Digest]
+    asked: Mapped[Word]
+    created_at: Mapped[Moment] = mapped_column(default=clock.now, index=True)
 
 
 class KnownPlace(Base):

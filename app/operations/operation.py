@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 _WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,17})")
 Who = Literal["project", "admin", "self"]
 # What an operation is about, in this order.
-_SUBJECTS = ("email", "domain", "name", "token_id", "call_id", "client")
+_SUBJECTS = ("email", "domain", "name", "token_id", "call_id", "client", "passkey_id")
 
 OPERATIONS: dict[str, Operation[Any]] = {}
 
@@ -257,6 +257,7 @@ _UNIQUE = {
     "mailboxes": ("MAILBOX_EXISTS", "There already is a mailbox with this address.", "email"),
     "domains": ("DOMAIN_EXISTS", "This domain is already registered.", "domain"),
     "nodes": ("NODE_EXISTS", "There already is a node with this name.", "name"),
+    "passkeys": ("PASSKEY_EXISTS", "This passkey was added already.", None),
     "people": ("PERSON_EXISTS", "There already is a person with this address.", "email"),
 }
 

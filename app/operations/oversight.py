@@ -21,6 +21,7 @@ from ..models import (
     Mailbox,
     Membership,
     Node,
+    Passkey,
     Person,
     Project,
     Token,
@@ -149,7 +150,7 @@ def _with_projects(people: Sequence[Person]) -> list[PersonRow]:
     for person_id, project in db.session.execute(query):
         belongs.setdefault(person_id, []).append(project)
     confirmed = select(TwoFactor.person_id).where(TwoFactor.confirmed_at.is_not(None))
-    have = set(db.session.scalars(confirmed))
+    have = set(db.session.scalars(confirmed.union(select(Passkey.person_id))))
     return [PersonRow(person, belongs.get(person.id, []), person.id in have) for person in people]
 
 

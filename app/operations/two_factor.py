@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from .. import clock, second_factor, totp
+from dataclasses import dataclass
+
+from .. import clock, passkeys, second_factor, totp
 from ..caller import Caller
 from ..errors import Conflict, Forbidden, Invalid, NotFound
 from ..extensions import db
 from ..fields import Id, PersonEmail, PresentPassword, Text
-from ..models import HalfSession, Person, RecoveryCode, TwoFactor, WebSession
+from ..models import HalfSession, Passkey, Person, RecoveryCode, TwoFactor, WebSession
 from ..passwords import TypedPassword
 from ..throttle import give_back_sign_in, take_sign_in
 from .operation import operation
@@ -15,19 +17,30 @@ from .operation import operation
 _WRONG = "This is not the present code. Wait for the next one in your app, and type that."
 
 
-def state_of(caller: Caller) -> tuple[TwoFactor | None, int]:
-    """One's authenticator app once it is confirmed, and how many recovery codes are left."""
+@dataclass(frozen=True)
+class State:
+    """One's second factors: the app once it is confirmed, passkeys, how many codes are left."""
+
+    factor: TwoFactor | None
+    passkeys: list[Passkey]
+    left: int
+
+
+def state_of(caller: Caller) -> State:
+    """What one proves oneself with beside a password."""
     factor = db.session.get(TwoFactor, caller.person_id)
-    if factor is None or not factor.confirmed_at:
-        return None, 0
     left = db.select(db.func.count()).where(RecoveryCode.person_id == caller.person_id)
-    return factor, db.session.scalar(left) or 0
+    return State(
+        factor if factor and factor.confirmed_at else None,
+        passkeys.of_person(caller.person_id or 0),
+        db.session.scalar(left) or 0,
+    )
 
 
 @operation(who="self", is_internal=True)
 def begin_two_factor(caller: Caller) -> TwoFactor:
     """Make a secret for one's authenticator app; it counts once a code of it is confirmed."""
-    person = _locked(caller)
+    person = locked(caller)
     if second_factor.confirmed(person.id):
         raise Conflict("TWO_FACTOR_ON", "Two-factor sign-in is on; turn it off first.")
     db.session.execute(db.delete(TwoFactor).where(TwoFactor.person_id == person.id))
@@ -45,14 +58,14 @@ def _take_attempt(caller: Caller, *, code: str, **_rest: object) -> None:
 @operation(who="self", is_internal=True, first=_take_attempt)
 def confirm_two_factor(caller: Caller, *, code: Text, keep: Id) -> list[str]:
     """Turn it on by a code of the app; the recovery codes. All sessions but the one to keep end."""
-    person = _locked(caller)
+    person = locked(caller)
     factor = db.session.get(TwoFactor, person.id, with_for_update=True)
     if factor is None or factor.confirmed_at:
         raise Conflict("TWO_FACTOR_NOT_BEGUN", "There is nothing to confirm; begin again.")
-    if second_factor.kind_of(code) != "code" or not second_factor.use_up(factor, code):
-        raise Invalid(_WRONG, field="code")
     factor.confirmed_at = clock.now()
-    _end_sessions(person.id, but=keep)
+    if second_factor.kind_of(code) != "code" or not second_factor.use_up(person.id, code):
+        raise Invalid(_WRONG, field="code")  # which takes the confirmation back, too
+    end_sessions(person.id, but=keep)
     return second_factor.renew_recovery_codes(person.id)
 
 
@@ -69,14 +82,21 @@ def _prove(caller: Caller, *, password: TypedPassword, code: str) -> None:
 @operation(who="self", is_internal=True, first=_prove)
 def renew_recovery_codes(caller: Caller, *, password: PresentPassword, code: Text) -> list[str]:
     """Ten new recovery codes; the earlier ones work no longer."""
-    factor = _proven(caller, password, code)
-    return second_factor.renew_recovery_codes(factor.person_id)
+    return second_factor.renew_recovery_codes(_proven(caller, password, code).id)
 
 
 @operation(who="self", is_internal=True, first=_prove)
 def end_two_factor(caller: Caller, *, password: PresentPassword, code: Text) -> None:
-    """Turn one's own two-factor sign-in off."""
-    _remove(_proven(caller, password, code).person_id)
+    """Take one's own authenticator app away. Recovery codes stay as long as there are passkeys."""
+    person = _proven(caller, password, code)
+    db.session.execute(db.delete(TwoFactor).where(TwoFactor.person_id == person.id))
+    forget_codes_without_factor(person.id)
+
+
+def forget_codes_without_factor(person_id: int) -> None:
+    """Recovery codes stand in for something: without it they go, and half sessions with them."""
+    if not second_factor.has_any(person_id):
+        _remove(person_id)
 
 
 @operation(who="admin", is_internal=True)
@@ -89,11 +109,11 @@ def reset_two_factor(caller: Caller, *, email: PersonEmail) -> Person:
     if person.id == caller.person_id:
         raise Conflict("OWN_TWO_FACTOR", "Turn off your own on your account page, by a code.")
     _remove(person.id)
-    _end_sessions(person.id)
+    end_sessions(person.id)
     return person
 
 
-def _locked(caller: Caller) -> Person:
+def locked(caller: Caller) -> Person:
     """Who is asking, their row locked: the order is person, factor, session."""
     query = db.select(Person).where(Person.id == caller.person_id).with_for_update()
     person: Person | None = db.session.scalar(query)
@@ -102,15 +122,14 @@ def _locked(caller: Caller) -> Person:
     return person
 
 
-def _proven(caller: Caller, password: TypedPassword, code: str) -> TwoFactor:
-    person = _locked(caller)
+def _proven(caller: Caller, password: TypedPassword, code: str) -> Person:
+    person = locked(caller)
     _refuse_wrong(person, password)  # it may be another one by now
-    factor = second_factor.confirmed(person.id)
-    if factor is None:
+    if not second_factor.has_any(person.id):
         raise Conflict("TWO_FACTOR_OFF", "Two-factor sign-in is off already.")
-    if not second_factor.use_up(factor, code):
+    if not second_factor.use_up(person.id, code):
         raise Invalid(_WRONG, field="code")
-    return factor
+    return person
 
 
 def _refuse_wrong(person: Person, password: TypedPassword) -> None:
@@ -119,10 +138,10 @@ def _refuse_wrong(person: Person, password: TypedPassword) -> None:
 
 
 def _remove(person_id: int) -> None:
-    for model in (TwoFactor, RecoveryCode, HalfSession):
+    for model in (TwoFactor, Passkey, RecoveryCode, HalfSession):
         db.session.execute(db.delete(model).where(model.person_id == person_id))
 
 
-def _end_sessions(person_id: int, *, but: int | None = None) -> None:
+def end_sessions(person_id: int, *, but: int | None = None) -> None:
     query = db.delete(WebSession).where(WebSession.person_id == person_id)
     db.session.execute(query if but is None else query.where(WebSession.id != but))

@@ -44,6 +44,7 @@ class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
         self.session_id = found.session_id
         self.is_proven = found.is_proven
         self.has_two_factor = found.has_two_factor
+        self.has_passkeys = found.has_passkeys
         self.must_set_up = found.must_set_up
         self.credential = credential
 

@@ -37,10 +37,10 @@ def sign_in() -> Response:
     """The sign-in page; somebody who is signed in already goes on."""
     target = safe_target(request.args.get("next"))
     if current_user.is_authenticated:
-        return _on_the_way(target, _to(target))
+        return on_the_way(target, to(target))
     form = SignInForm(data={"next": target})
     page = render("auth/sign_in.html", form=form, expired="expired" in request.args)
-    return _on_the_way(target, page)
+    return on_the_way(target, page)
 
 
 @bp.post("/sign-in")
@@ -54,8 +54,8 @@ def enter() -> Response:
     except OperationError as error:
         form.refuse(error)
         page = render("auth/sign_in.html", status=error.status, form=form)
-        return _on_the_way(target, page)
-    return _on_the_way(target, _to(begin(begun, target)))
+        return on_the_way(target, page)
+    return on_the_way(target, to(begin(begun, target)))
 
 
 @bp.get("/sign-in/code")
@@ -64,9 +64,9 @@ def ask_code() -> Response:
     """Ask who has proven their password for a code."""
     target = safe_target(request.args.get("next"))
     if sessions.half_open(session.get(HALF, "")) is None:
-        return _on_the_way(target, _to(url_for("auth.sign_in", next=target)))
+        return on_the_way(target, to(url_for("auth.sign_in", next=target)))
     page = render("auth/code.html", form=CodeForm(data={"next": target}))
-    return _on_the_way(target, page)
+    return on_the_way(target, page)
 
 
 @bp.post("/sign-in/code")
@@ -79,13 +79,13 @@ def finish() -> Response:
         credential = sessions.finish(session.get(HALF, ""), form.code.data or "", **from_where())
     except sessions.HalfOver:
         session.pop(HALF, None)
-        return _on_the_way(target, _to(url_for("auth.sign_in", next=target, expired=1)))
+        return on_the_way(target, to(url_for("auth.sign_in", next=target, expired=1)))
     except OperationError as error:
         form.refuse(error)
         page = render("auth/code.html", status=error.status, form=form)
-        return _on_the_way(target, page)
+        return on_the_way(target, page)
     _enter(credential)
-    return _on_the_way(target, _to(target))
+    return on_the_way(target, to(target))
 
 
 @bp.post("/sign-out")
@@ -108,9 +108,14 @@ def begin(begun: sessions.Begun, target: str) -> str:
     return target
 
 
+def remember_browser() -> None:
+    """Have the browser come back with what it is recognised by."""
+    after_this_request(_keep_browser)
+
+
 def _enter(credential: str) -> None:
     session.clear()
-    after_this_request(_keep_browser)
+    remember_browser()
     visitor = find_visitor(credential)
     if visitor is None:  # ended from elsewhere before it was ever used
         abort(send_to_sign_in())
@@ -151,13 +156,14 @@ def _cookie() -> str:
     return "__Host-browser" if current_app.config["SESSION_COOKIE_SECURE"] else "browser"
 
 
-def _on_the_way(target: str, response: Response) -> Response:
+def on_the_way(target: str, response: Response) -> Response:
     """Whoever signs in to let an assistant in came in the window that it opened."""
     is_for_assistant = target.partition("?")[0] == "/oauth/authorize"
     return of_opener(response) if is_for_assistant else response
 
 
-def _to(target: str) -> Response:
+def to(target: str) -> Response:
+    """To another page, the whole of it."""
     if "HX-Request" in request.headers:
         response = make_response("")
         response.headers["HX-Redirect"] = target

@@ -83,6 +83,12 @@ class ProvenCodeForm(Form):
     code = StringField("Code from the app, or a recovery code", filters=[_trimmed])
 
 
+class PasskeyForm(Form):
+    """What somebody calls a passkey."""
+
+    name = StringField("Name", filters=[_trimmed])
+
+
 class ProofForm(Form):
     """Who one is, once more."""
 

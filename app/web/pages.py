@@ -37,6 +37,7 @@ from ..errors import Busy, NoLongerYours, OperationError
 from ..extensions import db, settings
 from ..models import Mailbox, Project
 from ..operations import approvals, browse
+from ..passkeys import relying_party
 from .access import project_of
 
 THEMES = ("", "light", "dark")
@@ -154,6 +155,8 @@ def offer_to_templates(app: Flask) -> None:
     app.jinja_env.globals.update(
         icon=icon, asset=asset, ago=ago, size=size, in_unicode=domain_in_unicode
     )
+    with app.app_context():
+        app.jinja_env.globals["offers_passkeys"] = relying_party() is not None
     app.context_processor(_frame)
 
 

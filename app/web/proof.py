@@ -16,8 +16,9 @@ from .. import sessions
 from ..errors import OperationError
 from .forms import ProofForm
 from .pages import me, never_stored, render
+from .passkeys import answer_of_device
 
-_ITS_OWN = ("csrf_token", "proof")
+_ITS_OWN = ("csrf_token", "proof", "passkey")
 
 
 def require_proof() -> Any:
@@ -29,7 +30,10 @@ def require_proof() -> Any:
     if "proof" not in request.form:
         return _ask(form, status=403)
     try:
-        sessions.prove(me(), current_user.session_id, form.proof.data or "")
+        if request.form.get("passkey"):
+            sessions.prove_by_passkey(me(), current_user.session_id, answer_of_device())
+        else:
+            sessions.prove(me(), current_user.session_id, form.proof.data or "")
     except OperationError as error:
         form.refuse(error)
         return _ask(form, status=error.status)
@@ -47,6 +51,7 @@ def _ask(form: ProofForm, status: int) -> Response:
         part="proof/_ask.html",
         status=status,
         form=form,
+        has_passkeys=current_user.has_passkeys,
         kept=kept,
         address=request.full_path.rstrip("?"),
         back=request.path if "GET" in _verbs() else None,

@@ -86,17 +86,20 @@ def end() -> Response:
     except OperationError as error:
         form.refuse(error)
         return _page(form, status=error.status)
-    return go("two_factor.index", said="Two-factor sign-in is off.")
+    is_on = bool(state_of(me()).passkeys)
+    said = "The authenticator app is off." if is_on else "Two-factor sign-in is off."
+    return go("two_factor.index", said=said)
 
 
 def _page(form: Form, status: int = 200) -> Response:
-    factor, left = state_of(me())
+    state = state_of(me())
     return render(
         "two_factor/index.html",
         status=status,
         form=form,
-        factor=factor,
-        left=left,
+        factor=state.factor,
+        passkeys=state.passkeys,
+        left=state.left,
     )
 
 

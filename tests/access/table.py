@@ -42,16 +42,17 @@ proven-admins sign-in sign-in sign-in  sign-in  sign-in   403       in     proof
 # By their endpoints, whose addresses are theirs alone.
 PAGES: dict[str, tuple[str, ...]] = {
     "everyone": _names("""
-        auth.sign_in auth.enter auth.ask_code auth.finish
+        auth.sign_in auth.enter auth.ask_code auth.finish passkeys.ask passkeys.enter
         welcome.show welcome.choose client_settings.show
     """),
-    "newcomers": _names("auth.leave two_factor.index two_factor.confirm"),
-    "beginners": _names("two_factor.begin"),
+    "newcomers": _names("auth.leave two_factor.index two_factor.confirm passkeys.add"),
+    "beginners": _names("two_factor.begin passkeys.begin"),
     "people": _names("""
         overview.index docs.index connect.index consent.ask consent.decide
         account.index account.choose_theme account.confirm_places account.disconnect
         account.edit_password account.end_others account.end_session
         two_factor.end two_factor.renew_codes
+        passkeys.ask_for_proof passkeys.show passkeys.rename
         approvals.index approvals.show approvals.refuse approvals.change_setting
         domains.index domains.new domains.link domains.show domains.verify domains.enable
         domains.confirm_disable domains.disable domains.confirm_unlink
@@ -61,7 +62,9 @@ PAGES: dict[str, tuple[str, ...]] = {
         mailboxes.confirm_delete mailbox_links.make mailbox_links.revoke
         tokens.index tokens.new tokens.confirm_revoke tokens.revoke
     """),
-    "proven": _names("approvals.approve domains.unlink mailboxes.delete tokens.add"),
+    "proven": _names("""
+        approvals.approve domains.unlink mailboxes.delete tokens.add passkeys.remove
+    """),
     "admins": _names("""
         admin_audit.index admin_audit.download
         admin_domains.index admin_domains.new admin_domains.add admin_domains.show

@@ -27,7 +27,10 @@ TYPES = {
     503: "server",
 }
 # What a request may leave behind without having changed anything, and the rate limits' own table.
-_TRACES = {"last_used_at", "last_sync_at", "applied_epoch", "applied_revision", "agent_version"}
+_TRACES = {
+    *("last_used_at", "last_sync_at", "seen_at"),
+    *("applied_epoch", "applied_revision", "agent_version"),
+}
 _NOT_STATE = {"calls", "node_requests", "buckets", "alembic_version", "sqlite_sequence"}
 
 

@@ -13,6 +13,7 @@ NARROW = ViewportSize(width=320, height=256)  # 1280 px at 400 % (WCAG 2.2, 1.4.
 
 # What only the colours can change is looked for in the dark, everything else on a phone.
 Mode = Literal["light", "dark", "phone"]
+MODES: tuple[Mode, ...] = ("light", "dark", "phone")
 _WANTED: dict[Mode, dict[str, Any]] = {
     "light": {"runOnly": RULES},
     "dark": {"runOnly": {"type": "rule", "values": [COLOURS]}},

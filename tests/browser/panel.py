@@ -16,7 +16,7 @@ from app import create_app, schema
 from app.caller import command_line
 from app.config import PREFIX, Settings
 from app.extensions import db
-from app.models import Mailbox, Node
+from app.models import Mailbox, Node, WebSession
 from app.operations import OPERATIONS
 from tests.applications import let_go
 from tests.nameless import resolver
@@ -79,6 +79,12 @@ class Panel:
             db.session.execute(full.values(percent_used=percent_used))
             db.session.commit()
 
+    def forget_proofs(self) -> None:
+        """Let it be long ago that anybody proved who they are."""
+        with self.app.app_context():
+            db.session.execute(db.update(WebSession).values(proven_at=None))
+            db.session.commit()
+
     def nodes(self) -> list[str]:
         """The names of all nodes."""
         with self.app.app_context():
@@ -95,10 +101,11 @@ def serve(folder: Path, fill: Callable[[Panel, Path], None]) -> Iterator[Panel]:
     port = free_port()
     host, resolver_port = resolver()
     asked = {"DNS_RESOLVERS": f"{host}:{resolver_port}"}
-    values = {**_OURS, **asked, "INSTANCE": str(folder), "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    url = f"http://localhost:{port}"  # a name, which passkeys are for
+    values = {**_OURS, **asked, "INSTANCE": str(folder), "PUBLIC_URL": url}
     environment = {PREFIX + name: value for name, value in values.items()}
     app = create_app(Settings.from_environment(environment))
-    panel = Panel(f"http://127.0.0.1:{port}", app)
+    panel = Panel(url, app)
     with app.app_context():
         schema.bring_up_to_date()
     fill(panel, folder)

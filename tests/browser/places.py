@@ -68,6 +68,12 @@ def make(button: str, **fields: str) -> Act:
     return act
 
 
+def new_passkey(page: Page) -> None:
+    """Begin to add a passkey."""
+    page.get_by_role("button", name="Add a passkey").click()
+    page.locator("#name").wait_for()
+
+
 def ask(link: str) -> Act:
     """Follow a link that opens a question above the page."""
 
@@ -246,6 +252,7 @@ AFTERWARDS = (
     Place("/tokens/new", "anna", make("Create token", name="made"), state="done"),
     Place("/account", "anna", send("Change password", present="x", password="x"), state="refused"),
     Place("/account/two-factor", "anna", make("Set it up"), state="done"),
+    Place("/account/two-factor", "anna", new_passkey, state="new passkey done"),
     Place("/sign-in", "", first_step, state="first step done"),
     Place("/admin/nodes", "admin", send("Add node", name="No!", ip_address="x"), state="refused"),
     Place("/admin/nodes", "admin", make("Add node", name="made"), state="done"),

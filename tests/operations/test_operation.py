@@ -11,13 +11,21 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from app import second_factor, totp
+from app import passkeys, second_factor, totp
 from app.caller import Caller, command_line
 from app.credentials import CLIENT, WELCOME, digest, make
 from app.database import write_transaction
 from app.errors import Busy, Invalid, NotFound, OperationError
 from app.extensions import db
-from app.models import AuditEntry, HeldCall, Mailbox, OAuthClient, PasswordLink, WebSession
+from app.models import (
+    AuditEntry,
+    HeldCall,
+    Mailbox,
+    OAuthClient,
+    Passkey,
+    PasswordLink,
+    WebSession,
+)
 from app.operations import OPERATIONS
 from app.operations.domains import enable_email
 from app.operations.mailboxes import add_user, list_users
@@ -43,6 +51,9 @@ INPUT: dict[str, dict[str, Any]] = {
     "confirm-two-factor": {"code": CODE, "keep": 2},
     "renew-recovery-codes": {"password": NEW_PASSWORD, "code": RECOVERY_CODES[0]},
     "end-two-factor": {"password": NEW_PASSWORD, "code": RECOVERY_CODES[0]},
+    "add-passkey": {"name": "Telephone", "answer": {"made": "by a device"}, "keep": 2},
+    "rename-passkey": {"passkey_id": 1, "name": "Mobile"},
+    "remove-passkey": {"passkey_id": 1},
     "reset-two-factor": {"email": "guest@example.org"},
     "connect-assistant": {
         "client": CLIENT_ID,
@@ -108,6 +119,8 @@ def root(core: Cast, monkeypatch: pytest.MonkeyPatch) -> Caller:
 
     Secrets and the time are such that the codes of INPUT are right.
     """
+    made = Passkey(digest="d" * 64, credential=b"", sign_count=0)
+    monkeypatch.setattr(passkeys, "made", lambda *_: made)
     monkeypatch.setattr(totp, "make_secret", lambda: SECRET)
     monkeypatch.setattr(totp, "present_step", lambda: STEP)
     monkeypatch.setattr(second_factor, "make_recovery_code", cycle(RECOVERY_CODES).__next__)

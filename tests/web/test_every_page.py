@@ -22,6 +22,8 @@ FOR_EVERYONE = {
     "auth.enter",
     "auth.ask_code",
     "auth.finish",
+    "passkeys.ask",
+    "passkeys.enter",
     "welcome.show",
     "welcome.choose",
 }

@@ -335,6 +335,7 @@ class TestDemanded:
 
     def test_who_has_none_can_do_nothing_else(self, app: Flask, root: Browser) -> None:
         open_to_them = {"auth.leave", "two_factor.index", "two_factor.begin", "two_factor.confirm"}
+        open_to_them |= {"passkeys.begin", "passkeys.add"}
         root.get(PAGE)
         for endpoint, verb, path in rules(app):
             if endpoint not in FOR_EVERYONE | open_to_them:
