@@ -17,16 +17,19 @@ from .models import AuditEntry, DnsCheck, Domain, Feed, HeldCall, Mailbox, Node,
 
 DOMAIN_STATES = ("off", "checking", "pending", "receiving", "ready", "attention", "blocked")
 NODE_STATES = ("waiting", "up", "late", "down", "paused", "lost")
+_LAST_BACKUP = (
+    select(func.max(AuditEntry.at)).where(AuditEntry.action == "record-backup").scalar_subquery()
+)
 
 
 def read() -> Iterator[GaugeMetricFamily]:
     """All of them. Needs an application context; raises SQLAlchemyError."""
-    feed = db.session.scalars(select(Feed)).one()
+    feed, last_backup = db.session.execute(select(Feed, _LAST_BACKUP)).one()
     yield _one("mailcote_revision", "The revision nodes are to have applied.", feed.revision)
     yield _mailboxes()
     yield _domains()
     yield from _nodes(feed)
-    yield from _backup()
+    yield from _backup(last_backup)
     yield _disk()
     yield _one(
         "mailcote_held_calls",
@@ -98,11 +101,8 @@ def _behind(node: Node, feed: Feed) -> int:
     return max(0, feed.revision - node.applied_revision)
 
 
-def _backup() -> Iterator[GaugeMetricFamily]:
+def _backup(last: str | None) -> Iterator[GaugeMetricFamily]:
     """Absent where there never was one."""
-    last = db.session.scalar(
-        select(func.max(AuditEntry.at)).where(AuditEntry.action == "record-backup")
-    )
     if last:
         meaning = "Time since the last backup that was written and found sound."
         yield _one("mailcote_seconds_since_backup", meaning, max(0.0, clock.seconds_since(last)))
