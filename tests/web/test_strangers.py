@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from app import clock
 from app.caller import command_line
 from app.extensions import db
-from app.models import Assistant, HeldCall, OAuthClient, Person, Token, WebSession
+from app.models import Assistant, HeldCall, OAuthClient, Passkey, Person, Token, WebSession
 from app.operations import OPERATIONS
 from tests.access.table import PAGES
 from tests.api.answers import unchanged
@@ -31,6 +31,7 @@ ABSENT: dict[str, Any] = {
     "session_id": 9999,
     "token_id": 9999,
     "assistant_id": 9999,
+    "passkey_id": 9999,
 }
 # Open to everybody who holds the link that is in the address, or for admins.
 OTHERS = {*PAGES["everyone"], *PAGES["admins"], *PAGES["proven-admins"]}
@@ -62,7 +63,10 @@ def theirs(app: Flask, alice: Browser) -> dict[str, Any]:
         let_in = Assistant(
             client_id=client.id, person_id=person.id, project_id=1, scope="read", resource=RESOURCE
         )
-        db.session.add_all([held, let_in])
+        passkey = Passkey(
+            person_id=person.id, digest="x", credential=b"x", sign_count=0, name="Phone"
+        )
+        db.session.add_all([held, let_in, passkey])
         db.session.commit()
         session = db.session.scalars(
             db.select(WebSession.id).where(WebSession.person_id == person.id)
@@ -75,6 +79,7 @@ def theirs(app: Flask, alice: Browser) -> dict[str, Any]:
             "session_id": session,
             "token_id": token,
             "assistant_id": let_in.id,
+            "passkey_id": passkey.id,
         }
 
 
