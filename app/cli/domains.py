@@ -97,9 +97,13 @@ def _in_its_project(name: str, project_id: int | None) -> Caller:
     operator = command_line()
     if project_id is None:
         try:
-            project_id = operator.any_domain(parse_domain(name)).project_id
+            domain = parse_domain(name)
+            project_id = operator.any_domain(domain).project_id
         except Invalid as error:
             raise Invalid(error.message, field="domain") from None
+        except NotFound as error:
+            sentence = f"{domain} is linked to no project; --project names one that asked for it."
+            raise NotFound(error.code, sentence, field="domain") from None
     return operator if project_id is None else _in_project(project_id)
 
 

@@ -143,7 +143,7 @@ class DomainRecords:
 _SUMMARIES = {
     "off": "E-mail is off for this domain; these records are needed once it is on.",
     "unproven": "The domain is not linked yet: nobody has proven that it is theirs.",
-    "checking": "Nobody has looked at this domain yet.",
+    "checking": "No name server has told of this domain's records yet.",
     "pending": "No mail arrives yet: the MX records do not point to the mail servers.",
     "receiving": "Mail arrives. What is sent may be taken for spam.",
     "ready": "Mail arrives, and receivers can trust what is sent.",

@@ -26,6 +26,7 @@ def test_a_claim_is_made_refused_and_given_up(mailcote: Mailcote) -> None:
     said = mailcote.done("domain", "link", "New.nl", "--project", "2", "--prove").out
     assert re.search(r'^_mailcote\.new\.nl\. IN TXT "mailcote-verification=\w{32}"$', said, re.M)
     assert "not registered" in mailcote.refused("domain", "verify", "new.nl", "--project", "2")
+    assert "--project" in mailcote.refused("domain", "records", "new.nl")
     shown = mailcote.done("domain", "records", "new.nl", "--project", "2").out
     assert "_mailcote.new.nl. TXT" in shown
     assert mailcote.done("domain", "unlink", "new.nl", "--project", "2").out == (
