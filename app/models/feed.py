@@ -77,7 +77,9 @@ def _note_exported_changes(session: Session, _context: Any, _instances: Any) -> 
                 session.info.setdefault("addressed", set()).add(row)
             session.info["users"] = session.info.get("users", 0) + _difference(session, row)
         if row in session.deleted and isinstance(row, Domain | Mailbox | PurgeOrder):
-            session.info.setdefault("gone", []).append((row, _was_exported(row)))
+            # Its e-mail may have been turned off an instant before, within this transaction.
+            was_exported = _was_exported(row) or row in noted
+            session.info.setdefault("gone", []).append((row, was_exported))
 
 
 @event.listens_for(db.session, "after_rollback")

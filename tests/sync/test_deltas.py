@@ -68,6 +68,15 @@ def test_it_works(api: Api, node: Node) -> None:
     assert held.revision == node.fetch()["revision"]
 
 
+def test_a_domain_that_is_removed_with_its_email_on_is_gone(api: Api, node: Node) -> None:
+    """In that order within one transaction: first the e-mail, then the row."""
+    held = Held(node.fetch())
+    api("remove-domain", "root", domain="example.nl")
+    delta = node.ask(since=str(held.revision)).get_json()
+    assert delta["gone"]["domains"] == ["example.nl"]
+    held.apply(delta)
+
+
 def test_it_is_told_to_who_waits(api: Api, node: Node) -> None:
     answer = node.ask()
     fill(api, "info")
