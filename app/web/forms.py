@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import g
+from flask import g, request
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -27,6 +27,13 @@ def _trimmed(text: str | None) -> str:
 
 class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
     """A form that can show an operation's refusal at the field it is about."""
+
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+        """Flask-WTF takes JSON for a form as well, and fails where it is no object."""
+
+        def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
+            """What a page's form has sent."""
+            return None if request.is_json else super().wrap_formdata(form, formdata)
 
     problems: list[str]
 
