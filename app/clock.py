@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+SKEW = 60.0  # seconds
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -31,6 +32,15 @@ def seconds_since(moment: str) -> float:
     """Seconds that have passed since a stored moment; negative when it lies ahead."""
     then = datetime.strptime(moment, _FORM).replace(tzinfo=UTC)
     return (datetime.now(UTC) - then).total_seconds()
+
+
+def is_over(moment: str, seconds: float) -> bool:
+    """Whether more than so many seconds have passed since a stored moment.
+
+    So it also is when that lies ahead by more than the clocks of two hosts differ: the clock was
+    set back, and what should last for minutes would last until it gets there again.
+    """
+    return not -SKEW <= seconds_since(moment) <= seconds
 
 
 def second_after(moment: str) -> str:

@@ -135,7 +135,7 @@ class Found:
     @property
     def is_proven(self) -> bool:
         """Whether they have proven lately who they are."""
-        return self.proven_at is not None and clock.seconds_since(self.proven_at) < PROOF_SECONDS
+        return self.proven_at is not None and not clock.is_over(self.proven_at, PROOF_SECONDS)
 
 
 def sign_in(
@@ -396,7 +396,7 @@ def _half(credential: str) -> HalfSession | None:
         return None
     query = db.select(HalfSession).where(HalfSession.digest == digest(credential))
     half: HalfSession | None = db.session.scalar(query)
-    if half is None or clock.seconds_since(half.created_at) > HALF_SECONDS:
+    if half is None or clock.is_over(half.created_at, HALF_SECONDS):
         return None
     return half
 
@@ -420,8 +420,8 @@ def _dummy_hash(cost: int) -> str:
 
 
 def _has_ended(found: WebSession) -> bool:
-    is_idle = clock.seconds_since(found.seen_at) > IDLE_SECONDS
-    return is_idle or clock.seconds_since(found.created_at) > ABSOLUTE_SECONDS
+    is_idle = clock.is_over(found.seen_at, IDLE_SECONDS)
+    return is_idle or clock.is_over(found.created_at, ABSOLUTE_SECONDS)
 
 
 def _note_use(found: WebSession) -> None:

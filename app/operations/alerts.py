@@ -76,6 +76,6 @@ def _to_tell(node: Node) -> set[str]:
     present: set[str] = set(node.flags)
     if node.state == "down":
         present.add("down")
-    if node.alerted_at and clock.seconds_since(node.alerted_at) < QUIET_SECONDS:
+    if node.alerted_at and not clock.is_over(node.alerted_at, QUIET_SECONDS):
         present |= _told(node) - {"down"}
     return present

@@ -62,6 +62,12 @@ def test_it_does_not_ask_who_has_just_signed_in(app: Flask, alice: Browser) -> N
     assert "is ready" in alice.post("/tokens/new", **TOKEN).text
 
 
+def test_a_clock_that_was_set_back_proves_nothing(app: Flask, alice: Browser) -> None:
+    age(app, -86400)
+    alice.get("/tokens/new")
+    assert "Is it you?" in alice.post("/tokens/new", **TOKEN).text
+
+
 @pytest.mark.parametrize("proof", ["", "a guess", "123456", "x" * 5000])
 def test_it_rejects_a_wrong_proof(app: Flask, alice: Browser, proof: str) -> None:
     age(app)
