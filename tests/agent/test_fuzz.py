@@ -135,7 +135,7 @@ def spoilt_bytes(draw: Callable[[Any], Any]) -> bytes:
 
 
 @pytest.mark.parametrize("spoilt", [spoilt_parts(), spoilt_bytes()], ids=["parts", "bytes"])
-@pytest.mark.parametrize("examples", [80, pytest.param(3000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [40, pytest.param(3000, marks=pytest.mark.long)])
 def test_what_is_spoilt_is_refused_or_right(
     node: Node, panel: FakePanel, spoilt: st.SearchStrategy[bytes], examples: int
 ) -> None:
@@ -167,7 +167,7 @@ def test_what_is_spoilt_is_refused_or_right(
 def test_its_own_files_may_hold_anything(node: Node, panel: FakePanel, name: str) -> None:
     """It ends up with what the panel has, whatever somebody or something wrote there."""
 
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(
         st.one_of(
             st.binary(max_size=200), st.sampled_from([json.dumps(one).encode() for one in ODD])

@@ -23,7 +23,7 @@ from .recording import LEFT, Recorder, Recording, needs_compiler
 
 pytestmark = [pytest.mark.real, needs_compiler]
 
-STEPS = 90
+STEPS = 60
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +124,7 @@ def test_a_disk_that_only_says_so_keeps_nothing(lasting: Recording, reckoning: R
     assert lost(lasting, reckoning, [len(lasting.events)], lies=True) == STEPS
 
 
+@pytest.mark.long
 def test_what_does_not_wait_for_the_disk_is_lost_but_nothing_is_damaged(
     staged_panel: tuple[Path, Cast], tmp_path: Path, reckoning: Reckoning
 ) -> None:
