@@ -249,6 +249,11 @@ class Story(RuleBasedStateMachine):
     def want_to_be_asked(self, needs_approval: bool) -> None:
         change = OPERATIONS["update-approval"]
         self.carry_out(lambda: change(self.anna, needs_approval=needs_approval), (None,))
+        if needs_approval:
+            return
+        for call_id, _name, _values in self.held:  # none waits any longer
+            self.refuse(call_id, "CALL_DECIDED")
+        self.held.clear()
 
     @rule(email=EMAILS, hard_delete=st.booleans())
     def ask_by_assistant(self, email: str, hard_delete: bool) -> None:
@@ -261,8 +266,7 @@ class Story(RuleBasedStateMachine):
             return
         call_id, name, values = self.held.pop(which % len(self.held))
         if not is_approved:
-            refuse = OPERATIONS["refuse-call"]
-            self.carry_out(lambda: refuse(self.anna, call_id=call_id), (None, "CALL_NOT_FOUND"))
+            self.refuse(call_id, None)
             return
         trial = deepcopy(self.model)
         expected = getattr(trial, name.replace("-", "_"))(1, **values)
@@ -271,6 +275,11 @@ class Story(RuleBasedStateMachine):
         assert (done.call.state == "approved") == (expected is None)
         if expected is None:
             self.model = trial
+
+    def refuse(self, call_id: int, expected: str | None) -> None:
+        """Refuse what an assistant asked for."""
+        refuse = OPERATIONS["refuse-call"]
+        self.carry_out(lambda: refuse(self.anna, call_id=call_id), (expected,))
 
     # ── What that has to come to ─────────────────────────────────────────────────────────────
 

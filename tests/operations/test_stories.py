@@ -27,7 +27,7 @@ def stage(database: str, stage_on: Callable[[str], Stage]) -> Stage:
     return stage_on(database)
 
 
-@pytest.mark.parametrize("stories", [5, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("stories", [5, pytest.param(150, marks=pytest.mark.long)])
 def test_it_works(stage: Stage, database: str, stories: int) -> None:
     tell(stage, stories if database == "sqlite" else stories // 2, STEPS)
 
