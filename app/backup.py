@@ -48,6 +48,7 @@ SELECT '{now}', 'command line', 'restore', '', 'file', revision FROM {schema}fee
 _ENDING = (
     "web_sessions",
     "half_sessions",
+    "passkey_challenges",
     "password_links",
     "key_offers",
     "held_calls",

@@ -59,7 +59,10 @@ def relying_party() -> tuple[str, str] | None:
     is_name = "." in host and not _is_address(host) and parsed.scheme == "https"
     if not is_name and host != "localhost":
         return None
-    return host, f"{parsed.scheme}://{parsed.netloc}"
+    usual = {"http": 80, "https": 443}[parsed.scheme]
+    # As browsers write it: without the port that goes without saying (RFC 6454, section 6.2).
+    port = "" if parsed.port in (None, usual) else f":{parsed.port}"
+    return host, f"{parsed.scheme}://{host}{port}"
 
 
 def of_person(person_id: int) -> list[Passkey]:
@@ -150,8 +153,7 @@ def used(answer: Answer, asked: Asked, person_id: int | None = None) -> Passkey 
     response = _read(AuthenticationResponse, answer)
     if response is None or not _is_ours(response.response.client_data, asked):
         return None
-    query = db.select(Passkey).where(Passkey.digest == _digest(response.raw_id))
-    passkey: Passkey | None = db.session.scalar(query.with_for_update())
+    passkey = _locked(response.raw_id)
     if passkey is None or person_id not in (None, passkey.person_id):
         return None
     handle, count = response.response.user_handle, response.response.authenticator_data.counter
@@ -169,6 +171,19 @@ def used(answer: Answer, asked: Asked, person_id: int | None = None) -> Passkey 
         return None
     passkey.sign_count, passkey.used_at = count, clock.now()
     return passkey
+
+
+def _locked(credential_id: bytes) -> Passkey | None:
+    """The passkey of this id; the order of locks is person, then passkey."""
+    found = db.select(Passkey).where(Passkey.digest == _digest(credential_id))
+    passkey: Passkey | None = db.session.scalar(found)
+    if passkey is None:
+        return None
+    db.session.get(Person, passkey.person_id, with_for_update=True)
+    locked: Passkey | None = db.session.scalar(
+        found.with_for_update().execution_options(populate_existing=True)
+    )
+    return locked
 
 
 def _begin(asked: Asked) -> str:

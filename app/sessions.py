@@ -203,7 +203,8 @@ def ask_passkey(address: str, browser: str) -> dict[str, Any]:
 def sign_in_by_passkey(
     answer: passkeys.Answer, *, address: str, user_agent: str, browser: str
 ) -> str:
-    """Make a session; its credential. Raises WrongPasskey, Busy."""
+    """Make a session; its credential. Raises WrongPasskey, TooMany, Busy."""
+    take_passkey(address)  # what is refused is entered in a log that only grows
     with write_transaction():
         passkey = passkeys.used(answer, passkeys.Asked("sign-in", browser))
         person = db.session.get(Person, passkey.person_id) if passkey else None
@@ -230,8 +231,12 @@ def ask_proof_by_passkey(caller: Caller, session_id: int) -> dict[str, Any]:
 
 
 def prove_by_passkey(caller: Caller, session_id: int, answer: passkeys.Answer) -> None:
-    """Take a passkey as a proof for the next quarter of an hour. Raises WrongPasskey, Busy."""
+    """Take a passkey as a proof for the next quarter of an hour.
+
+    Raises WrongPasskey, TooMany, Busy.
+    """
     asked = passkeys.Asked("proof", f"session {session_id}")
+    take_passkey(caller.address or "")
     with write_transaction():
         passkey = passkeys.used(answer, asked, caller.person_id)
         if passkey:

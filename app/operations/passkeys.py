@@ -63,6 +63,7 @@ def add_passkey(caller: Caller, *, name: Name, answer: PasskeyAnswer, keep: Id) 
 @operation(who="self", is_internal=True)
 def rename_passkey(caller: Caller, *, passkey_id: Id, name: Name) -> None:
     """Name one's own passkey otherwise."""
+    locked(caller)
     own(caller, passkey_id).name = name
 
 

@@ -296,6 +296,9 @@ class TestSigningIn:
         visitor.get("/sign-in")
         tries = [visitor.post("/sign-in/passkey/options").status_code for _ in range(7)]
         assert tries == [200] * 6 + [429]
+        before = len(entries(app, "sign-in refused"))
+        assert visitor.post("/sign-in/passkey", passkey="{}").status_code == 429
+        assert len(entries(app, "sign-in refused")) == before
 
 
 class TestProof:
