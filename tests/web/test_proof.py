@@ -23,7 +23,7 @@ ASKING = {
     "admin_nodes.remove", "admin_nodes.rotate", "admin_people.add", "admin_people.disable",
     "admin_people.edit", "admin_people.enable", "admin_people.invite",
     "admin_people.reset_two_factor", "approvals.approve", "domains.unlink", "mailboxes.delete",
-    "tokens.add", "two_factor.begin",
+    "passkeys.begin", "passkeys.remove", "tokens.add", "two_factor.begin",
 }  # fmt: skip
 
 
