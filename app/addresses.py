@@ -11,6 +11,7 @@ Error messages do not repeat what was typed: it may be a password in the wrong f
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import NamedTuple
 
 import idna
@@ -119,3 +120,12 @@ def _parse_local_part(text: str) -> str:
 def _refuse_white_space(text: str, noun: str) -> None:
     if text != text.strip():
         raise Invalid(f"The {noun} begins or ends with white space; remove it.")
+
+
+def is_ip_address(text: str) -> bool:
+    """Whether a host is named by its address, of IPv4 or IPv6."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

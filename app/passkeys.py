@@ -13,11 +13,11 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from . import clock
+from .addresses import is_ip_address
 from .credentials import digest
 from .errors import NotFound
 from .extensions import db, settings
@@ -43,6 +43,11 @@ class Asked:
     purpose: Purpose
     who: str
 
+    @classmethod
+    def of_session(cls, purpose: Purpose, session_id: int) -> Asked:
+        """What somebody is asked who is signed in."""
+        return cls(purpose, f"session {session_id}")
+
     @property
     def digest(self) -> str:
         """As it is kept."""
@@ -56,7 +61,7 @@ def relying_party() -> tuple[str, str] | None:
     """
     parsed = urlsplit(settings.public_url)
     host = parsed.hostname or ""
-    is_name = "." in host and not _is_address(host) and parsed.scheme == "https"
+    is_name = "." in host and not is_ip_address(host) and parsed.scheme == "https"
     if not is_name and host != "localhost":
         return None
     usual = {"http": 80, "https": 443}[parsed.scheme]
@@ -254,11 +259,3 @@ def _digest(octets: bytes) -> str:
 
 def _text(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).decode().rstrip("=")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

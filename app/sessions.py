@@ -226,7 +226,7 @@ def ask_proof_by_passkey(caller: Caller, session_id: int) -> dict[str, Any]:
     """What a browser needs to prove by a passkey who somebody is. Raises TooMany, Busy."""
     take_passkey(caller.address or "")
     with write_transaction(is_lasting=False):
-        asked = passkeys.Asked("proof", f"session {session_id}")
+        asked = passkeys.Asked.of_session("proof", session_id)
         return passkeys.options_to_ask(asked, caller.person_id)
 
 
@@ -235,7 +235,7 @@ def prove_by_passkey(caller: Caller, session_id: int, answer: passkeys.Answer) -
 
     Raises WrongPasskey, TooMany, Busy.
     """
-    asked = passkeys.Asked("proof", f"session {session_id}")
+    asked = passkeys.Asked.of_session("proof", session_id)
     take_passkey(caller.address or "")
     with write_transaction():
         passkey = passkeys.used(answer, asked, caller.person_id)

@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "totp": set(),
     "second_factor": {"credentials", "extensions", "models", "throttle", "totp"},
     # What a device signs is judged by a library of the protocol; sessions and operations ask.
-    "passkeys": {"clock", "credentials", "errors", "extensions", "fido2", "models"},
+    "passkeys": {"addresses", "clock", "credentials", "errors", "extensions", "fido2", "models"},
     # Where somebody signed in from, for sessions to note, the account page to show, and a mail.
     "places": {"clock", "credentials", "database", "extensions", "models", "throttle"},
     "sign_in_notices": {"extensions", "mailing", "models", "places"},

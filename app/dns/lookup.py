@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..addresses import is_ip_address
+
 if TYPE_CHECKING:
     from ..config import Settings
     from .wire import Reply, Server
@@ -241,14 +243,6 @@ def resolvers_of_this_machine(path: Path = _RESOLV_CONF) -> tuple[Server, ...]:
         lines = []
     words = [line.split() for line in lines]
     named = [pair[1] for pair in words if len(pair) > 1 and pair[0] == "nameserver"]
-    return tuple((address, 53) for address in named if _is_address(address))[:3] or (
+    return tuple((address, 53) for address in named if is_ip_address(address))[:3] or (
         ("127.0.0.1", 53),
     )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -5,10 +5,10 @@ Entries are made by `operation` and where sessions begin and end; nothing change
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from ..caller import Caller
 from ..extensions import db
@@ -62,24 +62,26 @@ def newest_first(caller: Caller, search: AuditSearch) -> Iterator[AuditEntry]:
     """All entries that match, read as they are used."""
     refuse_all_but_admins(caller)
     query = select(AuditEntry).where(*_matching(search)).order_by(AuditEntry.id.desc())
-    rows = db.session.scalars(query.limit(CHUNK)).all()
-    while rows:
-        yield from rows
-        last = rows[-1].id
-        db.session.expunge_all()
-        rows = db.session.scalars(query.where(AuditEntry.id < last).limit(CHUNK)).all()
+    yield from _in_chunks(query, AuditEntry.id.__lt__)
 
 
 def oldest_first(caller: Caller, since: str = "") -> Iterator[AuditEntry]:
     """All entries from this moment on, as `clock` writes one, read as they are used."""
     refuse_all_but_admins(caller)
     query = select(AuditEntry).where(AuditEntry.at >= since).order_by(AuditEntry.id)
+    yield from _in_chunks(query, AuditEntry.id.__gt__)
+
+
+def _in_chunks(
+    query: Select[AuditEntry], beyond: Callable[[int], ColumnElement[bool]]
+) -> Iterator[AuditEntry]:
+    """What a query finds, a chunk at a time; `beyond` an id lies what comes after it."""
     rows = db.session.scalars(query.limit(CHUNK)).all()
     while rows:
         yield from rows
         last = rows[-1].id
         db.session.expunge_all()
-        rows = db.session.scalars(query.where(AuditEntry.id > last).limit(CHUNK)).all()
+        rows = db.session.scalars(query.where(beyond(last)).limit(CHUNK)).all()
 
 
 def actions(caller: Caller) -> Sequence[str]:

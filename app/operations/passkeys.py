@@ -27,7 +27,7 @@ class Added:
 def ask_for_new(caller: Caller, session_id: int) -> dict[str, Any]:
     """What a browser needs to make a passkey for who is signed in by a session. Raises Busy."""
     with write_transaction(is_lasting=False):
-        return passkeys.options_to_add(locked(caller), _asked(session_id))
+        return passkeys.options_to_add(locked(caller), passkeys.Asked.of_session("add", session_id))
 
 
 def own(caller: Caller, passkey_id: int) -> Passkey:
@@ -47,7 +47,7 @@ def add_passkey(caller: Caller, *, name: Name, answer: PasskeyAnswer, keep: Id) 
     person = locked(caller)
     if len(passkeys.of_person(person.id)) >= passkeys.MOST:
         raise Conflict("TOO_MANY_PASSKEYS", f"You have {passkeys.MOST} passkeys; remove one first.")
-    passkey = passkeys.made(answer, _asked(keep))
+    passkey = passkeys.made(answer, passkeys.Asked.of_session("add", keep))
     if passkey is None:
         raise Invalid("The device's answer cannot be used, or came too late. Begin again.")
     is_first = not second_factor.has_any(person.id)
@@ -74,7 +74,3 @@ def remove_passkey(caller: Caller, *, passkey_id: Id) -> None:
     db.session.delete(own(caller, passkey_id))
     db.session.flush()
     forget_codes_without_factor(person.id)
-
-
-def _asked(session_id: int) -> passkeys.Asked:
-    return passkeys.Asked("add", f"session {session_id}")

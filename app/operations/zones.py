@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
+from ..addresses import is_ip_address
 from ..dns.records import Platform, Record, expected_records
 from ..extensions import db, settings
 from ..models import Domain, Node
@@ -53,8 +53,4 @@ def _platform() -> Platform:
 def _web_host() -> str:
     """The panel's own name, where it has one that mail programs outside can look up."""
     host = urlsplit(settings.public_url).hostname or ""
-    try:
-        ip_address(host)
-    except ValueError:
-        return host if "." in host else ""
-    return ""
+    return host if "." in host and not is_ip_address(host) else ""

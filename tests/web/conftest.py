@@ -21,6 +21,7 @@ from app import create_app
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
+from app.models import AuditEntry
 from app.operations import OPERATIONS
 from tests.applications import Applications, closed_file
 from tests.conftest import Cast, cheap_settings
@@ -131,6 +132,18 @@ def settings(applications: Applications, peopled_panel: Path) -> Settings:
     """Cheap hashes and no rate limits, on a copy of the panel with people."""
     applications.begin_with(peopled_panel)
     return cheap_settings(applications.folder)
+
+
+def is_signed_in(browser: Browser) -> bool:
+    """Whether a browser gets to the account page."""
+    return browser.get("/account").status_code == 200
+
+
+def entries(app: Flask, action: str) -> list[AuditEntry]:
+    """What the audit log has of an action, the oldest first."""
+    with app.app_context():
+        query = db.select(AuditEntry).where(AuditEntry.action == action)
+        return list(db.session.scalars(query.order_by(AuditEntry.id)))
 
 
 @pytest.fixture

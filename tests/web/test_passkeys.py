@@ -13,10 +13,10 @@ from app import clock
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
-from app.models import AuditEntry, Passkey, PasskeyChallenge, RecoveryCode, WebSession
+from app.models import Passkey, PasskeyChallenge, RecoveryCode, WebSession
 from app.operations import OPERATIONS
 from app.passkeys import MOST
-from tests.web.conftest import MAX_QUERIES, PEOPLES_PASSWORD, Browser
+from tests.web.conftest import MAX_QUERIES, PEOPLES_PASSWORD, Browser, entries, is_signed_in
 from tests.web.device import MINE, ORIGIN, PRESENT, VERIFIED, Device, asked, options_of
 from tests.web.phone import PAGE, Phone, codes_of
 
@@ -36,16 +36,6 @@ def device(alice: Browser) -> Device:
     device = Device()
     assert device.add_to(alice).status_code == 200
     return device
-
-
-def is_signed_in(browser: Browser) -> bool:
-    return browser.get("/account").status_code == 200
-
-
-def entries(app: Flask, action: str) -> list[AuditEntry]:
-    with app.app_context():
-        query = db.select(AuditEntry).where(AuditEntry.action == action)
-        return list(db.session.scalars(query.order_by(AuditEntry.id)))
 
 
 def count(app: Flask, model: Any) -> int:

@@ -11,11 +11,11 @@ from app import clock
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
-from app.models import AuditEntry, HalfSession, Person, RecoveryCode, TwoFactor, WebSession
+from app.models import HalfSession, Person, RecoveryCode, TwoFactor, WebSession
 from app.operations import OPERATIONS
 from tests.conftest import Api
 from tests.operations import ledger
-from tests.web.conftest import MAX_QUERIES, PEOPLES_PASSWORD, Browser
+from tests.web.conftest import MAX_QUERIES, PEOPLES_PASSWORD, Browser, entries, is_signed_in
 from tests.web.phone import PAGE, Phone, codes_of
 from tests.web.test_every_page import FOR_EVERYONE, rules
 
@@ -43,16 +43,6 @@ def type_password(browser: Browser, email: str = ALICE) -> None:
     answer = browser.post("/sign-in", email=email, password=PEOPLES_PASSWORD, next="/tokens")
     assert answer.location == f"{CODE_PAGE}?next=/tokens"
     assert browser.get(answer.location).status_code == 200
-
-
-def is_signed_in(browser: Browser) -> bool:
-    return browser.get("/account").status_code == 200
-
-
-def entries(app: Flask, action: str) -> list[AuditEntry]:
-    with app.app_context():
-        query = db.select(AuditEntry).where(AuditEntry.action == action)
-        return list(db.session.scalars(query.order_by(AuditEntry.id)))
 
 
 class TestSettingUp:
