@@ -29,7 +29,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy.engine import URL, make_url
 
 from . import clock, schema
-from .extensions import Base, settings
+from .extensions import Base, db, settings
 
 _PARTS = ("", "-wal", "-shm", "-journal", ".lock")  # of an SQLite database, by their endings
 # A restore and those who write take locks, and may wait for each other; one of them then has to
@@ -104,6 +104,15 @@ def restore(file: Path) -> Path:
             return _restore_postgres(file, Path(folder))
 
 
+def keep_before(what: str) -> Path:
+    """Save what is there now beside the database, before it is changed; the path of the copy.
+
+    Raises CannotBackUp, and then leaves nothing behind. Needs an application context.
+    """
+    with _refusing_what_the_system_refuses():
+        return _keep_present_state(what)
+
+
 def _restore_sqlite(file: Path, folder: Path) -> Path:
     """Everything is done on a copy first, which then takes the place of what is there."""
     _refuse_foreign(file)
@@ -114,7 +123,7 @@ def _restore_sqlite(file: Path, folder: Path) -> Path:
     with closing(sqlite3.connect(copy)) as prepared:
         prepared.executescript(_begin_anew(schema="") + _END)
         with _writers_shut_out(), closing(sqlite3.connect(_sqlite_path())) as live:
-            present = _keep_present_state()
+            present = _keep_present_state("restore")
             prepared.backup(live)
     return present
 
@@ -133,9 +142,10 @@ def _restore_postgres(file: Path, folder: Path) -> Path:
         f"DROP TABLE IF EXISTS {tables} CASCADE;\nDROP FUNCTION IF EXISTS {functions};\n"
         f"{script.read_text()}\n{_begin_anew(schema='public.')}{_END_IF_ANY}"
     )
-    present = _keep_present_state()
+    present = _keep_present_state("restore")
     _run_in_one_transaction(script)
-    schema.bring_up_to_date()
+    schema.upgrade(settings.database)  # the backup may be older
+    db.engine.dispose()  # connections made before know the tables that went
     return present
 
 
@@ -151,10 +161,10 @@ def _run_in_one_transaction(script: Path) -> None:
             return
 
 
-def _keep_present_state() -> Path:
+def _keep_present_state(before: str) -> Path:
     """Save what is there now, sound or not: who restores a backup may have reason to."""
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    file = settings.instance / f"before-restore-{moment}-{secrets.token_hex(2)}"
+    file = settings.instance / f"before-{before}-{moment}-{secrets.token_hex(2)}"
     with _new_file_beside(file) as new:
         _write(new)
         _flush(new)

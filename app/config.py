@@ -41,6 +41,8 @@ class Settings:
     host: str = "127.0.0.1"
     # Who has to sign in with a second factor beside the password: off, admins or everyone.
     two_factor: str = "off"
+    # Whether the database is backed up, beside itself, before a new version changes its tables.
+    backup_before_upgrade: str = "yes"
     # How many reverse proxies of your own stand in front and set X-Forwarded-For.
     trusted_proxies: int = 0
     # Worker processes of `mailcote serve`; 0 means one for each core.
@@ -318,6 +320,7 @@ _READERS: dict[str, Reader] = {
     "public_url": _web_address,
     "host": _host,
     "two_factor": _one_of("off", "admins", "everyone"),
+    "backup_before_upgrade": _one_of("yes", "no"),
     "trusted_proxies": _whole(0, 10),
     "workers": _whole(0, 64),
     "mailbox_bcrypt_cost": _whole(4, 14),

@@ -1,4 +1,4 @@
-"""Bringing the database up to date, before anything else is done with it.
+"""The tables: which revision a database is at, and bringing it to the newest.
 
 Alembic is loaded where a migration runs, and nowhere else: it would be a sixth of what every
 command and every process of the server loads, and nearly all of them find nothing to do.
@@ -6,9 +6,6 @@ command and every process of the server loads, and nearly all of them find nothi
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +13,7 @@ from flask import Flask
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from .extensions import db, settings
+from .extensions import db
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -27,24 +24,6 @@ scripts = Path(__file__).parent / "migrations"
 
 class CannotUpgrade(Exception):
     """The database cannot be brought to what this version of the panel needs."""
-
-
-def bring_up_to_date() -> None:
-    """Run the migrations that are missing; harmless while others do the same. Raises CannotUpgrade.
-
-    Needs an application context.
-    """
-    try:
-        revision = present()
-    except SQLAlchemyError as error:
-        raise CannotUpgrade(f"The database cannot be used: {reason(error)}") from error
-    if revision == newest():
-        return
-    if revision is not None and not is_known(revision):
-        raise CannotUpgrade("The database is of a newer version of Mailcote than this one.")
-    with _one_at_a_time(settings.instance / "migrate.lock"):
-        upgrade(settings.database)
-    db.engine.dispose()  # connections made before know the old tables
 
 
 def upgrade(url: str) -> None:
@@ -108,10 +87,3 @@ def reason(error: Exception) -> str:
     """What the database says of it, in one line: the lines after it may show values."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

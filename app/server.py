@@ -65,7 +65,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start what each worker does by itself."""
-    from app import housekeeping, log_lines, schema  # see above
+    from app import housekeeping, log_lines, schema, upgrade  # see above
 
     logging.config.dictConfig(log_lines.configuration(_log_level))
     gc.freeze()  # what has been loaded stays, and need not be looked through again
@@ -78,7 +78,7 @@ def post_worker_init(worker: Any) -> None:
     desk.room.is_stopping = lambda: not worker.alive
     with app.app_context():
         try:
-            schema.bring_up_to_date()  # what was installed before a HUP may need newer tables
+            upgrade.bring_up_to_date()  # what was installed before a HUP may need newer tables
         except schema.CannotUpgrade:
             worker.log.exception("the database stays as it is")
     housekeeping.start(app)

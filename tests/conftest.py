@@ -25,7 +25,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from app import create_app, schema
+from app import create_app, upgrade
 from app.caller import Caller, caller_with_token, command_line
 from app.config import Settings
 from app.extensions import db
@@ -89,7 +89,7 @@ def just_migrated() -> bytes:
     with TemporaryDirectory() as folder:
         app = create_app(Settings(instance=Path(folder)))
         with app.app_context():
-            schema.bring_up_to_date()
+            upgrade.bring_up_to_date()
         return closed_file(app).read_bytes()
 
 
@@ -117,7 +117,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         folder = tmp_path_factory.mktemp("instance")
         app = create_app(Settings(instance=folder, database_url=settings.database_url))
         with app.app_context():
-            schema.bring_up_to_date()
+            upgrade.bring_up_to_date()
         let_go(app)
         with psycopg.connect(url, dbname="template1", autocommit=True) as server:
             server.execute(f"CREATE DATABASE {JUST_MIGRATED} TEMPLATE postgres")

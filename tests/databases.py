@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from app import create_app, schema
+from app import create_app, schema, upgrade
 from app.config import Settings
 from app.extensions import Base
 from tests.applications import let_go
@@ -53,7 +53,7 @@ def new_panel(folder: Path, database_url: str = "") -> Settings:
         return settings
     app = create_app(settings)
     with app.app_context():
-        schema.bring_up_to_date()
+        upgrade.bring_up_to_date()
     let_go(app)
     return settings
 

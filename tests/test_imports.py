@@ -95,6 +95,8 @@ MAY_IMPORT: dict[str, set[str]] = {
                "sqlalchemy"},
     "backup": {"config", "errors", "extensions", "database", "models", "schema", "clock",
                "sqlalchemy"},
+    # A migration is taken back by a backup only, so that one is made before.
+    "upgrade": {"backup", "extensions", "schema", "sqlalchemy"},
     "checks": {"config", "dns", "errors", "extensions", "database", "models", "schema", "export",
                "clock", "sqlalchemy"},
     # Telling people and programs of nodes and domains: these send, and operations say what is new.
@@ -105,7 +107,7 @@ MAY_IMPORT: dict[str, set[str]] = {
                      "export", "operations", "places", "sign_in_notices", "throttle", "database",
                      "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
-    "server": {"app", "config", "housekeeping", "errors", "log_lines", "schema", "gunicorn"},
+    "server": {"app", "config", "housekeeping", "errors", "log_lines", "schema", "upgrade", "gunicorn"},
     # The demo does what a program would: it calls operations, and runs a node.
     "demo": {"caller", "operations", "passwords", "config", "errors", "extensions", "models",
              "clock", "credentials"},
@@ -124,7 +126,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What watches over the panel asks here; it looks at what the operator's own check looks at.
     "health": {*_OF_FACES, "checks", "counters", "figures", "prometheus_client"},
     "cli": {*_OF_FACES, "app", "backup", "checks", "domain_notices", "schema", "demo", "server",
-            "housekeeping", "click"},
+            "housekeeping", "upgrade", "click"},
 }  # fmt: skip
 
 # Of these, an operation must not know that a request or a signed-in person exists.

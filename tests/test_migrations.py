@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +17,21 @@ from alembic.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import insert, inspect, text
 
-from app import create_app, schema
+from app import backup, create_app, schema, upgrade
+from app.config import Settings
 from app.extensions import Base, db
 from app.models import Domain, Mailbox, Membership, Person, Project
 from tests.applications import let_go
 from tests.conftest import ON_BOTH, cheap_settings
-from tests.databases import NEWEST, contents, downgrade, newer_migrations, postgres_database
+from tests.databases import (
+    MIGRATIONS,
+    NEWEST,
+    contents,
+    downgrade,
+    newer_migrations,
+    postgres_database,
+    without_feed,
+)
 
 HASH = "{BLF-CRYPT}$2y$04$" + "a" * 53
 
@@ -53,7 +65,7 @@ def to_come(empty: Flask, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def filled(empty: Flask) -> Flask:
     """The application on a panel with 1000 mailboxes."""
-    schema.bring_up_to_date()
+    upgrade.bring_up_to_date()
     with db.engine.begin() as connection:
         connection.execute(insert(Project), [{"id": 1, "name": "Bakery"}])
         connection.execute(insert(Person), [{"id": 1, "email": "alice@example.nl"}])
@@ -98,7 +110,7 @@ def tables() -> dict[str, list[str]]:
 
 
 def test_the_tables_are_those_of_the_models(empty: Flask) -> None:
-    schema.bring_up_to_date()
+    upgrade.bring_up_to_date()
     with db.engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
@@ -111,7 +123,7 @@ def test_the_tables_are_those_of_the_models(empty: Flask) -> None:
 def test_a_second_time_changes_nothing(filled: Flask) -> None:
     settings = filled.extensions["mailcote"]
     before = contents(settings)
-    schema.bring_up_to_date()
+    upgrade.bring_up_to_date()
     schema.upgrade(settings.database)
     assert contents(settings) == before
 
@@ -121,7 +133,7 @@ def test_all_the_way_down_and_up_again(filled: Flask) -> None:
     downgrade("base")
     assert list(tables()) == ["alembic_version"]
     assert schema.present() is None
-    schema.bring_up_to_date()
+    upgrade.bring_up_to_date()
     assert tables() == before
     assert len(contents(filled.extensions["mailcote"])["feed"]) == 1
 
@@ -131,13 +143,13 @@ def test_no_row_is_lost_on_the_way_up_down_and_up(filled: Flask, to_come: Path) 
     before, tables_before = contents(settings), tables()
     schema.scripts = to_come
 
-    schema.bring_up_to_date()
+    upgrade.bring_up_to_date()
     assert "notes" in tables()
     assert contents(settings) == before
     downgrade(NEWEST)
     assert tables() == tables_before
     assert contents(settings) == before
-    schema.bring_up_to_date()
+    upgrade.bring_up_to_date()
     assert schema.present() == "9001"
     assert contents(settings) == before
     refuse_to_orphan()
@@ -188,15 +200,69 @@ def test_one_that_fails_in_the_middle_leaves_everything_as_it_was(
     (to_come / "versions" / "9002_broken.py").write_text(broken)
 
     with pytest.raises(schema.CannotUpgrade, match="cannot be brought up to date"):
-        schema.bring_up_to_date()
+        upgrade.bring_up_to_date()
     assert schema.present() == NEWEST
     assert tables() == tables_before
     assert contents(settings) == before
 
     (to_come / "versions" / "9002_broken.py").unlink()
-    schema.bring_up_to_date()
+    upgrade.bring_up_to_date()
     assert schema.present() == "9001"
     assert contents(settings) == before
+
+
+# A backup first
+
+
+def test_what_there_was_is_kept_before_and_can_be_restored(filled: Flask, to_come: Path) -> None:
+    settings = filled.extensions["mailcote"]
+    before = contents(settings)
+    assert kept(filled) == []  # the first tables were made in an empty database
+    schema.scripts = to_come
+    upgrade.bring_up_to_date()
+    upgrade.bring_up_to_date()
+    [file] = kept(filled)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+    downgrade(NEWEST)
+    with db.engine.begin() as connection:
+        connection.execute(text("DELETE FROM mailboxes"))
+    schema.scripts = MIGRATIONS  # the version before
+    backup.restore(file)
+    assert without_feed(contents(settings)) == without_feed(before)
+
+
+def test_without_a_backup_nothing_is_changed(
+    filled: Flask, to_come: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = filled.extensions["mailcote"]
+    before = contents(settings)
+    schema.scripts = to_come
+    with no_room(), pytest.raises(schema.CannotUpgrade, match="MAILCOTE_BACKUP_BEFORE_UPGRADE=no"):
+        upgrade.bring_up_to_date()
+    assert schema.present() == NEWEST
+    assert contents(settings) == before
+    without = replace(settings, backup_before_upgrade="no")
+    monkeypatch.setitem(filled.extensions, "mailcote", without)
+    upgrade.bring_up_to_date()
+    assert schema.present() == "9001"
+    assert kept(filled) == []
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No file can grow to the size of a backup; SQLite's -shm fits."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def kept(app: Flask) -> list[Path]:
+    """The backups made before upgrades."""
+    return sorted(app.extensions["mailcote"].instance.glob("before-upgrade-*"))
 
 
 # Eight processes with one import of the program, let go at the same moment.
@@ -204,7 +270,7 @@ EIGHT = """
 import os, sys
 from pathlib import Path
 from alembic import command  # once for all of them; the panel loads it where a migration runs
-from app import create_app, schema
+from app import create_app, schema, upgrade
 from app.config import Settings
 
 folder, database_url = sys.argv[1:]
@@ -217,7 +283,7 @@ for _ in range(8):
         os.read(wait, 1)  # returns when the other end is closed
         app = create_app(Settings(instance=Path(folder), database_url=database_url))
         with app.app_context():
-            schema.bring_up_to_date()
+            upgrade.bring_up_to_date()
             os._exit(0 if schema.present() == schema.newest() else 3)
     children.append(child)
 os.close(go)
@@ -227,8 +293,17 @@ assert codes == [0] * 8, codes
 
 
 @pytest.mark.real
-def test_eight_processes_at_once_all_succeed(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["nothing", "an older version"])
+def test_eight_processes_at_once_all_succeed(url: str, tmp_path: Path, first: str) -> None:
+    if first == "an older version":
+        app = create_app(Settings(instance=tmp_path, database_url=url))
+        with app.app_context():
+            upgrade.bring_up_to_date()
+            downgrade("0010")
+        let_go(app)
     command = [sys.executable, "-c", EIGHT, str(tmp_path), url]
     environment = {**os.environ, "PYTHONPATH": str(Path(schema.__file__).parents[1])}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
+    backups = 0 if first == "nothing" else 1
+    assert len(list(tmp_path.glob("before-upgrade-*"))) == backups

@@ -15,7 +15,7 @@ import click
 from flask.cli import ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import backup, schema
+from .. import backup, schema, upgrade
 from ..config import WrongSetting
 from ..demo.run import CannotRun
 from ..errors import OperationError
@@ -56,7 +56,7 @@ def with_panel(function: Callable[..., None]) -> Callable[..., None]:
         with refusing():
             app = context.ensure_object(ScriptInfo).load_app()
             with app.app_context():
-                schema.bring_up_to_date()
+                upgrade.bring_up_to_date()
                 context.invoke(function, *arguments, **options)
 
     return update_wrapper(run, function)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from .. import schema
+from .. import upgrade
 from ..config import Settings
 from ..demo import example
 from ..demo.run import run as run_demo
@@ -57,7 +57,7 @@ def demo(port: int) -> None:
                 for left_over in folder.glob("demo.db*"):
                     left_over.unlink()
             with create_app(Settings.from_environment(environment)).app_context():
-                schema.bring_up_to_date()
+                upgrade.bring_up_to_date()
                 secrets = secrets or example.set_up(folder)
         run_demo(secrets, _server("127.0.0.1", port), environment, port, click.echo)
 

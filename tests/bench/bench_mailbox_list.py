@@ -17,7 +17,7 @@ from pathlib import Path
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import clock, create_app, schema
+from app import clock, create_app, upgrade
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
@@ -61,7 +61,7 @@ def opened(count: int) -> Iterator[FlaskClient]:
             Settings(instance=Path(folder), mailbox_bcrypt_cost=4, person_bcrypt_cost=4)
         )
         with app.app_context():
-            schema.bring_up_to_date()
+            upgrade.bring_up_to_date()
             fill(count)
         yield signed_in(app)
         with app.app_context():

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from app import clock, create_app, schema
+from app import clock, create_app, upgrade
 from app.caller import command_line
 from app.config import PREFIX, Settings
 from app.extensions import db
@@ -56,7 +56,7 @@ def panel(mailboxes: int, *, tokens: int = 1) -> Iterator[Panel]:
         app = create_app(Settings(instance=Path(name)))
         made = Panel(Path(name), app)
         with app.app_context():
-            schema.bring_up_to_date()
+            upgrade.bring_up_to_date()
             _set_up(made, tokens)
             _fill(made.database, mailboxes)
             OPERATIONS["confirm-shrink"](command_line())  # counts them, and nodes have been told

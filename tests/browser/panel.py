@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Flask
 
-from app import create_app, schema
+from app import create_app, upgrade
 from app.caller import command_line
 from app.config import PREFIX, Settings
 from app.extensions import db
@@ -107,7 +107,7 @@ def serve(folder: Path, fill: Callable[[Panel, Path], None]) -> Iterator[Panel]:
     app = create_app(Settings.from_environment(environment))
     panel = Panel(url, app)
     with app.app_context():
-        schema.bring_up_to_date()
+        upgrade.bring_up_to_date()
     fill(panel, folder)
     command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
     around = {**os.environ, "PYTHONPATH": str(ROOT), **environment}

@@ -24,7 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app import backup, clock, create_app, schema
+from app import backup, clock, create_app, schema, upgrade
 from app.caller import command_line
 from app.config import Settings
 from app.database import write_transaction
@@ -542,7 +542,7 @@ def test_it_refuses_a_backup_of_a_newer_version(
     settings: Settings, app: Flask, cast: Cast, file: Path, newer: Newer
 ) -> None:
     with newer.app_context():
-        schema.bring_up_to_date()
+        upgrade.bring_up_to_date()
         backup.back_up(file)
         downgrade(NEWEST)
     refuses_to_restore(settings, file, "newer version of Mailcote")
@@ -572,7 +572,7 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
         backup.back_up(file)
     older = contents(settings)
     with newer.app_context():
-        schema.bring_up_to_date()
+        upgrade.bring_up_to_date()
         with db.engine.begin() as connection:
             connection.exec_driver_sql(
                 "INSERT INTO notes SELECT 1, id, 'of a parent that will be gone' FROM mailboxes"
@@ -604,7 +604,7 @@ def test_a_backup_that_cannot_be_brought_up_to_date_changes_nothing(
     with newer.app_context():
         backup.back_up(file)
     with newer.app_context():
-        schema.bring_up_to_date()
+        upgrade.bring_up_to_date()
         before = contents(settings)
         versions = newer.scripts / "versions"
         text = (versions / "9001_newer.py").read_text()

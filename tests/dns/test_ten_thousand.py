@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from app import create_app, schema
+from app import create_app, upgrade
 from app.config import Settings
 from app.dns import wire
 from app.extensions import db
@@ -77,7 +77,7 @@ def panel(folder: Path, port: int) -> Settings:
     )
     app = create_app(settings)
     with app.app_context():
-        schema.bring_up_to_date()
+        upgrade.bring_up_to_date()
         with db.engine.begin() as connection:
             connection.execute(insert(Project), [{"id": 1, "name": "Reseller"}])
             connection.execute(insert(Node), [{"name": "mx1", "host": "mx1.host.test"}])

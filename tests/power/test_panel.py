@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app import checks, create_app, schema
+from app import checks, create_app, upgrade
 from app.caller import command_line
 from app.config import Settings
 from app.operations import OPERATIONS
@@ -179,6 +179,6 @@ def test_a_first_start_can_be_made_again(
     for _ in done.cut(done.instants(cuts)):
         app = create_app(cheap_settings(folder))
         with app.app_context():
-            schema.bring_up_to_date()
+            upgrade.bring_up_to_date()
             assert [said for verdict, said in checks.run() if verdict == "WRONG"] == []
         let_go(app)
