@@ -107,7 +107,8 @@ MAY_IMPORT: dict[str, set[str]] = {
                      "export", "operations", "places", "sign_in_notices", "throttle", "database",
                      "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
-    "server": {"app", "config", "housekeeping", "errors", "log_lines", "schema", "upgrade", "gunicorn"},
+    "server": {"app", "config", "housekeeping", "errors", "log_lines", "schema", "upgrade",
+               "gunicorn"},
     # The demo does what a program would: it calls operations, and runs a node.
     "demo": {"caller", "operations", "passwords", "config", "errors", "extensions", "models",
              "clock", "credentials"},
