@@ -105,12 +105,19 @@ def restore(file: Path) -> Path:
 
 
 def keep_before(what: str) -> Path:
-    """Save what is there now beside the database, before it is changed; the path of the copy.
+    """Save what is there now in the instance folder, before it is changed; the path of the copy.
 
-    Raises CannotBackUp, and then leaves nothing behind. Needs an application context.
+    It may be unsound: who restores a backup may have reason to. Raises CannotBackUp, and then
+    leaves nothing behind. Needs an application context.
     """
-    with _refusing_what_the_system_refuses():
-        return _keep_present_state(what)
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    file = settings.instance / f"before-{what}-{moment}-{secrets.token_hex(2)}"
+    with _refusing_what_the_system_refuses(), _new_file_beside(file) as new:
+        _write(new)
+        _flush(new)
+        new.replace(file)
+        _flush(file.parent)
+    return file
 
 
 def _restore_sqlite(file: Path, folder: Path) -> Path:
@@ -123,7 +130,7 @@ def _restore_sqlite(file: Path, folder: Path) -> Path:
     with closing(sqlite3.connect(copy)) as prepared:
         prepared.executescript(_begin_anew(schema="") + _END)
         with _writers_shut_out(), closing(sqlite3.connect(_sqlite_path())) as live:
-            present = _keep_present_state("restore")
+            present = keep_before("restore")
             prepared.backup(live)
     return present
 
@@ -142,7 +149,7 @@ def _restore_postgres(file: Path, folder: Path) -> Path:
         f"DROP TABLE IF EXISTS {tables} CASCADE;\nDROP FUNCTION IF EXISTS {functions};\n"
         f"{script.read_text()}\n{_begin_anew(schema='public.')}{_END_IF_ANY}"
     )
-    present = _keep_present_state("restore")
+    present = keep_before("restore")
     _run_in_one_transaction(script)
     schema.upgrade(settings.database)  # the backup may be older
     db.engine.dispose()  # connections made before know the tables that went
@@ -159,18 +166,6 @@ def _run_in_one_transaction(script: Path) -> None:
                 raise
         else:
             return
-
-
-def _keep_present_state(before: str) -> Path:
-    """Save what is there now, sound or not: who restores a backup may have reason to."""
-    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    file = settings.instance / f"before-{before}-{moment}-{secrets.token_hex(2)}"
-    with _new_file_beside(file) as new:
-        _write(new)
-        _flush(new)
-        new.replace(file)
-        _flush(file.parent)
-    return file
 
 
 def _write(new: Path) -> None:

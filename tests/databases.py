@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import secrets
 import shutil
 import sqlite3
@@ -131,3 +132,14 @@ def newer_migrations(folder: Path) -> Iterator[Path]:
 def downgrade(revision: str) -> None:
     """Take the database of the application back to an older revision."""
     command.downgrade(schema.alembic_config(), revision)
+
+
+@contextmanager
+def no_room(most: int) -> Iterator[None]:
+    """No file of this process, or of one it starts, can grow beyond so many bytes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from tests.databases import (
     contents,
     downgrade,
     newer_migrations,
+    no_room,
     postgres_database,
     without_feed,
 )
@@ -238,7 +237,10 @@ def test_without_a_backup_nothing_is_changed(
     settings = filled.extensions["mailcote"]
     before = contents(settings)
     schema.scripts = to_come
-    with no_room(), pytest.raises(schema.CannotUpgrade, match="MAILCOTE_BACKUP_BEFORE_UPGRADE=no"):
+    with (
+        no_room(65536),
+        pytest.raises(schema.CannotUpgrade, match="MAILCOTE_BACKUP_BEFORE_UPGRADE=no"),
+    ):
         upgrade.bring_up_to_date()
     assert schema.present() == NEWEST
     assert contents(settings) == before
@@ -247,17 +249,6 @@ def test_without_a_backup_nothing_is_changed(
     upgrade.bring_up_to_date()
     assert schema.present() == "9001"
     assert kept(filled) == []
-
-
-@contextmanager
-def no_room() -> Iterator[None]:
-    """No file can grow to the size of a backup; SQLite's -shm fits."""
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def kept(app: Flask) -> list[Path]:

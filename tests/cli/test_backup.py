@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import sqlite3
 import stat
@@ -53,6 +52,7 @@ from tests.databases import (
     libpq,
     new_panel,
     newer_migrations,
+    no_room,
     postgres_database,
     without_feed,
 )
@@ -231,13 +231,9 @@ def test_it_leaves_nothing_behind_when_the_disk_is_full(
 ) -> None:
     file.write_bytes(b"an older backup")
     there = sorted(tmp_path.rglob("*"))
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     room = 65536 if database == "sqlite" else 4096  # less than any backup; SQLite's -shm fits
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
-    try:
+    with no_room(room):
         sentence = Mailcote(settings).refused("backup", str(file))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     assert "failed: " in sentence
     assert file.read_bytes() == b"an older backup"
     assert [path for path in sorted(tmp_path.rglob("*")) if path not in there] == []
