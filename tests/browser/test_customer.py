@@ -99,11 +99,14 @@ def test_mailboxes_are_found_filtered_and_sorted(desk: Desk, begin: Begin, way: 
     hands.search("bra")
     expect(rows).to_have_text([f"bram@{domain}"])
     expect(hands.page).to_have_url(re.compile(r"q=bra"))
+    asked: list[str] = []
+    hands.page.on("request", lambda request: asked.append(request.url))
     hands.search("nobody")
     expect(hands.page).to_have_url(re.compile(r"q=nobody"))
     expect(hands.page.get_by_role("heading", name="No mailbox matches")).to_be_visible()
     hands.press("link", "Clear the search")
     expect(rows).to_have_count(3)
+    assert sum("q=nobody" in url for url in asked) == 1  # leaving the field does not ask again
     hands.choose("State", "Turned off")
     if way == "no scripts":
         hands.press("button", "Search")
