@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NoReturn
 
-from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import Select, bindparam
 from sqlalchemy.orm.attributes import set_committed_value
 
 from . import clock
@@ -23,8 +24,8 @@ from .models.people import is_usable
 from .throttle import refuse_credential
 
 LAST_USE_SECONDS = 60  # how exactly the last use of a token is known
-# Asked by every request, and made once: making it would take as long as running it does. Columns
-# rather than the object, whose keeping would cost as much again.
+# Asked by most requests, and made once: making them would take as long as running them does. Of a
+# token columns rather than the object, whose keeping would cost as much again.
 _TOKEN = db.select(
     Token.id,
     Token.name,
@@ -34,6 +35,13 @@ _TOKEN = db.select(
     Token.expires_at,
     Token.last_used_at,
 ).where(Token.digest == bindparam("digest"))
+
+
+_DOMAIN = db.select(Domain).where(Domain.name == bindparam("name"))
+_DOMAIN_OF_PROJECT = _DOMAIN.where(Domain.project_id == bindparam("project_id"))
+_MAILBOX = db.select(Mailbox).where(
+    Mailbox.domain_id == bindparam("domain_id"), Mailbox.email == bindparam("email")
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,8 @@ class Caller:
 
     def domain(self, name: str, *, field: str = "domain") -> Domain:
         """A domain linked to the caller's project; `field` is the input that named it."""
-        domain = _one_domain(Domain.name == name, Domain.project_id == self.project_id)
+        given = {"name": name, "project_id": self.project_id}
+        domain = _one_domain(_DOMAIN_OF_PROJECT, given)
         if domain is None or self.project_id is None:
             raise no_such_domain(name, field=field)
         return domain
@@ -123,9 +132,8 @@ class Caller:
             domain = self.mail_domain(email.domain, field="email")
         except NotFound:
             _no_such_mailbox(email)
-        mailbox: Mailbox | None = db.session.scalar(
-            db.select(Mailbox).where(Mailbox.domain_id == domain.id, Mailbox.email == str(email))
-        )
+        given = {"domain_id": domain.id, "email": str(email)}
+        mailbox: Mailbox | None = db.session.scalar(_MAILBOX, given)
         if mailbox is None:
             _no_such_mailbox(email)
         set_committed_value(mailbox, "domain", domain)
@@ -133,7 +141,7 @@ class Caller:
 
     def any_domain(self, name: str) -> Domain:
         """A domain of whatever project, for admins."""
-        domain = _one_domain(Domain.name == name)
+        domain = _one_domain(_DOMAIN, {"name": name})
         if domain is None or not self.is_admin:
             raise NotFound("DOMAIN_NOT_FOUND", f"{name} is not registered.", field="domain")
         return domain
@@ -271,13 +279,15 @@ def _note_use(token: Any) -> None:
         session.execute(query)
 
 
-def _one_domain(*conditions: ColumnElement[bool]) -> Domain | None:
+def _one_domain(query: Select[Domain], given: dict[str, Any]) -> Domain | None:
     """A domain, its row locked while a transaction writes: the order is domain, mailbox, feed."""
-    query = db.select(Domain).where(*conditions)
-    if is_writing():
-        query = query.with_for_update()
-    domain: Domain | None = db.session.scalar(query)
+    domain: Domain | None = db.session.scalar(_locking(query) if is_writing() else query, given)
     return domain
+
+
+@cache
+def _locking(query: Select[Domain]) -> Select[Domain]:
+    return query.with_for_update()
 
 
 def _no_such_mailbox(email: Address) -> NoReturn:

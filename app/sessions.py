@@ -24,8 +24,6 @@ from .database import write_transaction
 from .errors import Busy, Invalid, OperationError
 from .extensions import db, settings
 from .models import (
-    AuditEntry,
-    Feed,
     HalfSession,
     KnownPlace,
     Passkey,
@@ -33,6 +31,7 @@ from .models import (
     TwoFactor,
     WebSession,
 )
+from .models.feed import record
 from .passwords import NewPassword, TypedPassword, matches
 from .throttle import give_back_passkey, give_back_sign_in, take_passkey, take_sign_in
 
@@ -444,9 +443,4 @@ def _record(actor: str, action: str, address: str) -> None:
 
 
 def _add_entry(actor: str, action: str, address: str | None, given: str = "") -> None:
-    revision = db.session.scalars(db.select(Feed.revision)).one()
-    db.session.add(
-        AuditEntry(
-            actor=actor, address=address, action=action, object="", given=given, revision=revision
-        )
-    )
+    record(db.session(), actor=actor, address=address, action=action, given=given)

@@ -14,7 +14,8 @@ from .. import clock
 from ..caller import memberships, still_reaches
 from ..credentials import ACCESS, CODE, REFRESH, digest, is_well_formed
 from ..extensions import db
-from ..models import Assistant, AuditEntry, Feed, OAuthClient, OAuthCode, OAuthToken, Person
+from ..models import Assistant, OAuthClient, OAuthCode, OAuthToken, Person
+from ..models.feed import record
 from .clients import Client, written
 
 ACCESS_SECONDS = 3600
@@ -130,16 +131,12 @@ def disconnect(found: Held, action: str = "disconnect-assistant") -> None:
     if found.assistant.revoked_at:
         return
     found.assistant.revoked_at = clock.now()
-    revision = db.session.scalars(select(Feed.revision)).one()
-    db.session.add(
-        AuditEntry(
-            actor=f"person {found.person.email} through {found.client.name}"[:320],
-            project_id=found.assistant.project_id,
-            action=action,
-            object=found.client.client_id,
-            given="",
-            revision=revision,
-        )
+    record(
+        db.session(),
+        actor=f"person {found.person.email} through {found.client.name}"[:320],
+        project_id=found.assistant.project_id,
+        action=action,
+        object=found.client.client_id,
     )
 
 

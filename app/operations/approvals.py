@@ -19,7 +19,8 @@ from ..database import write_transaction
 from ..errors import Conflict, Forbidden, NotFound, OperationError
 from ..extensions import db
 from ..fields import Flag, Id
-from ..models import AuditEntry, Feed, HeldCall, Project
+from ..models import HeldCall, Project
+from ..models.feed import record
 from .held import HELD_SECONDS, would
 from .operation import OPERATIONS, Operation, conflict_of, operation
 from .results import Changed, Link, Linked
@@ -118,16 +119,14 @@ def _fail(caller: Caller, call_id: int, reason: OperationError) -> HeldCall:
         call = _waiting(caller, call_id)
         _decide(call, caller, "failed")
         call.problem = f"{reason.message} ({reason.code})"[:1024]
-        session.add(
-            AuditEntry(
-                actor=caller.actor,
-                address=caller.address,
-                project_id=call.project_id,
-                action="approve-call failed",
-                object=str(call.id),
-                given="call_id",
-                revision=session.scalars(select(Feed.revision)).one(),
-            )
+        record(
+            session,
+            actor=caller.actor,
+            address=caller.address,
+            project_id=call.project_id,
+            action="approve-call failed",
+            object=str(call.id),
+            given="call_id",
         )
     return call
 

@@ -19,8 +19,7 @@ from sqlalchemy.orm import Session
 from ..caller import Caller
 from ..database import write_transaction
 from ..errors import Conflict, Forbidden, Invalid, NotFound, nameable
-from ..models import AuditEntry
-from ..models.feed import raise_revision
+from ..models.feed import raise_revision, record
 from ..passwords import NewPassword
 from . import held
 from .results import Changed, sync_of
@@ -163,7 +162,7 @@ class Operation(Generic[Result]):
         self.refuse_who_may_not(caller)
         result = self.function(caller, **arguments)
         revision = raise_revision(session)
-        session.add(self._audit_entry(caller, arguments, result, revision))
+        self._record(session, caller, arguments, result, revision)
         if isinstance(result, Changed):
             result.sync = sync_of(session, result.mailbox, revision)
         return result
@@ -178,16 +177,22 @@ class Operation(Generic[Result]):
             raise conflict_of(error) from error
         return held.hold(self, caller, arguments, project_id)
 
-    def _audit_entry(
-        self, caller: Caller, arguments: dict[str, Any], result: Result, revision: int
-    ) -> AuditEntry:
+    def _record(
+        self,
+        session: Session,
+        caller: Caller,
+        arguments: dict[str, Any],
+        result: Result,
+        revision: int,
+    ) -> None:
         given = {name: value for name, value in arguments.items() if value is not None}
         subject = next((given[name] for name in _SUBJECTS if name in given), "")
         # The project an admin happens to act in has nothing to do with what admins change.
         project_id = caller.project_id if self.who == "project" else given.get("project_id")
         if not subject and isinstance(result, Changed):  # found by a link, not by its name
             subject, project_id = result.mailbox.email, result.mailbox.domain.project_id
-        return AuditEntry(
+        record(
+            session,
             actor=caller.actor,
             approved_by=caller.approved_by,
             address=caller.address,

@@ -42,14 +42,15 @@ class CannotBeEntered(Exception):
 def nothing_can_be_entered() -> Iterator[None]:
     """Let the audit log take in nothing."""
 
-    def refuse(*_: object) -> None:
-        raise CannotBeEntered
+    def refuse(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO audit_entries"):
+            raise CannotBeEntered
 
-    event.listen(AuditEntry, "before_insert", refuse)
+    event.listen(db.engine, "before_cursor_execute", refuse)
     try:
         yield
     finally:
-        event.remove(AuditEntry, "before_insert", refuse)
+        event.remove(db.engine, "before_cursor_execute", refuse)
 
 
 def test_nothing_is_done_that_cannot_be_entered(root: Caller) -> None:

@@ -49,8 +49,7 @@ def forget_the_revision(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forget_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A domain is looked up by its name alone."""
-    look_up = caller._one_domain
-    monkeypatch.setattr(caller, "_one_domain", lambda name, *_project: look_up(name))
+    monkeypatch.setattr(caller, "_DOMAIN_OF_PROJECT", caller._DOMAIN)
 
 
 def forget_what_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
