@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from app.config import Settings
 from app.extensions import Base, db
 from app.models import Domain, Mailbox, Membership, Person, Project
 from tests.applications import let_go
-from tests.conftest import ON_BOTH, cheap_settings
+from tests.conftest import JUST_MIGRATED, ON_BOTH, cheap_settings
 from tests.databases import (
     MIGRATIONS,
     NEWEST,
     contents,
     downgrade,
+    new_panel,
     newer_migrations,
     no_room,
     postgres_database,
@@ -36,12 +38,24 @@ HASH = "{BLF-CRYPT}$2y$04$" + "a" * 53
 
 
 @pytest.fixture(params=ON_BOTH)
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty database: SQLite's in the instance folder, then PostgreSQL's."""
-    if request.param == "sqlite":
+def database(request: pytest.FixtureRequest) -> str:
+    """SQLite, in the instance folder, then PostgreSQL."""
+    return str(request.param)
+
+
+@pytest.fixture
+def url(database: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database."""
+    with url_of(database, request, "template0") as database_url:
+        yield database_url
+
+
+@contextmanager
+def url_of(database: str, request: pytest.FixtureRequest, like: str) -> Iterator[str]:
+    if database == "sqlite":
         yield ""
         return
-    with postgres_database(request.getfixturevalue("postgres_url")) as database_url:
+    with postgres_database(request.getfixturevalue("postgres_url"), like) as database_url:
         yield database_url
 
 
@@ -55,16 +69,24 @@ def empty(url: str, tmp_path: Path) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def to_come(empty: Flask, tmp_path: Path) -> Iterator[Path]:
+def to_come(filled: Flask, tmp_path: Path) -> Iterator[Path]:
     """The migrations of a version to come, which the application does not know yet."""
     with newer_migrations(tmp_path) as directory:
         yield directory
 
 
 @pytest.fixture
-def filled(empty: Flask) -> Flask:
-    """The application on a panel with 1000 mailboxes."""
-    upgrade.bring_up_to_date()
+def filled(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+    """The application on a panel with 1000 mailboxes; its context is there."""
+    with url_of(database, request, JUST_MIGRATED) as database_url:
+        app = create_app(new_panel(tmp_path / "instance", database_url))
+        with app.app_context():
+            fill()
+            yield app
+        let_go(app)
+
+
+def fill() -> None:
     with db.engine.begin() as connection:
         connection.execute(insert(Project), [{"id": 1, "name": "Bakery"}])
         connection.execute(insert(Person), [{"id": 1, "email": "alice@example.nl"}])
@@ -86,7 +108,6 @@ def filled(empty: Flask) -> Flask:
                 for number in range(1000)
             ],
         )
-    return empty
 
 
 def tables() -> dict[str, list[str]]:

@@ -13,8 +13,10 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ pytestmark = [
 
 BIG = MAIL + ("x" * 70 + "\r\n") * 10_000
 MANY = 1000  # changes
+WRITERS = 10
 KILLS = 10
 PORTS_OF_POSTFIX = 3
 PROCESSES = 100  # of each: https://www.postfix.org/postconf.5.html#default_process_limit
@@ -186,7 +189,7 @@ def seconds_of_an_accepted_recipient(stage: Stage, email: str) -> float:
 
 def test_a_node_that_was_cut_off_catches_up(stage: Stage) -> None:
     with stage.another_node() as away:
-        for number in range(20):
+        for number in range(2 * WRITERS):
             stage.panel.call("add-user", email=f"many{number}@{DOMAIN}", password=OLD)
         away.follow()
         eventually(away.holds_what_the_panel_has)
@@ -219,10 +222,17 @@ def revision(node: LiveNode) -> int:
 
 
 def change(panel: ServedPanel, changes: int) -> None:
-    """So many changes, of which some take mailboxes away and bring them back."""
+    """So many changes by ten at once, of which some take mailboxes away and bring them back."""
+    with ThreadPoolExecutor(WRITERS) as pool:
+        of_each = [range(first, changes, WRITERS) for first in range(WRITERS)]
+        list(pool.map(partial(_change, panel), of_each))
+
+
+def _change(panel: ServedPanel, numbers: Iterable[int]) -> None:
+    """Every tenth has every tenth mailbox to itself: its changes keep their order."""
     with closing(panel.connection()) as connection:
-        for number in range(changes):
-            email = f"many{number % 20}@{DOMAIN}"
+        for number in numbers:
+            email = f"many{number % (2 * WRITERS)}@{DOMAIN}"
             fields: dict[str, Any] = {"quota_mb": 2000 + number}
             if number % 50 == 30:
                 panel.call_on(connection, "remove-user", email=email, hard_delete=True)
