@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import clock
 from ..caller import Caller, memberships
 from ..credentials import WELCOME, digest, is_well_formed, make
@@ -9,12 +11,13 @@ from ..database import is_writing
 from ..errors import Conflict, Forbidden, Invalid, NotFound
 from ..extensions import db, settings
 from ..fields import Flag, Id, Password, PersonEmail, ProjectId, Text
-from ..models import HalfSession, Membership, Person, WebSession
+from ..models import HalfSession, Membership, Person, Project, WebSession
 from ..passwords import NewPassword, matches
 from ..throttle import give_back_sign_in, take_sign_in
 from .assistants import disconnect_all, disconnect_what_is_out_of_reach
 from .operation import operation
 from .panel import WELCOME_DAYS, NewPerson
+from .seen import Shown, of_person
 
 
 def welcomed(token: str) -> Person | None:
@@ -107,7 +110,13 @@ def invite_person(caller: Caller, *, email: PersonEmail) -> NewPerson:  # noqa: 
     return NewPerson(person, welcome)
 
 
-@operation(who="admin", is_internal=True)
+def _rights_shown(_caller: Caller, given: dict[str, Any]) -> Shown:
+    person = _person(given["email"])
+    theirs = db.select(Project).join(Membership).where(Membership.person_id == person.id)
+    return of_person(person, db.session.scalars(theirs).all())
+
+
+@operation(who="admin", shows=_rights_shown, is_internal=True)
 def update_person(
     caller: Caller,
     *,

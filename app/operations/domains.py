@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import func
 
@@ -10,10 +11,11 @@ from ..caller import Caller
 from ..errors import Conflict, StillInUse
 from ..extensions import db
 from ..fields import DomainName, ProjectId
-from ..models import Domain, DomainClaim, Mailbox, Node, PurgeOrder
+from ..models import Domain, DomainClaim, Mailbox, Node, Project, PurgeOrder
 from .answers import DomainAnswer, DomainsAnswer, RemovedDomainAnswer
 from .operation import operation
 from .results import Domains, GoneDomain, OneDomain
+from .seen import Shown, of_domain
 from .zone_checks import begin_check, end_check
 from .zone_jobs import order_records
 
@@ -82,7 +84,13 @@ def add_domain(
     return OneDomain(row, 0, 0, tells_project=True)
 
 
-@operation(who="admin", answers=DomainAnswer, is_internal=True)
+def _project_shown(caller: Caller, given: dict[str, Any]) -> Shown:
+    row = caller.any_domain(given["domain"])
+    project = db.session.get(Project, row.project_id) if row.project_id else None
+    return of_domain(row, project.name if project else None)
+
+
+@operation(who="admin", answers=DomainAnswer, shows=_project_shown, is_internal=True)
 def assign_domain(caller: Caller, *, domain: DomainName, project_id: ProjectId) -> OneDomain:
     """Link a domain to a project by an operator's word, registering it where that is needed.
 
@@ -103,7 +111,7 @@ def assign_domain(caller: Caller, *, domain: DomainName, project_id: ProjectId) 
     return counted(caller, [row])[0]
 
 
-@operation(who="admin", answers=DomainAnswer, is_internal=True)
+@operation(who="admin", answers=DomainAnswer, shows=_project_shown, is_internal=True)
 def unassign_domain(caller: Caller, *, domain: DomainName) -> OneDomain:
     """Take a domain out of its project; it stays registered, with e-mail off.
 

@@ -30,6 +30,7 @@ from ..passwords import NewPassword
 from .answers import RemovedUserAnswer, UserAnswer, UsersAnswer
 from .operation import operation
 from .results import USER_COLUMNS, Changed, GoneMailbox, Users
+from .seen import of_mailbox
 
 
 def _hash_for_new(
@@ -180,6 +181,7 @@ def _turns_off(arguments: dict[str, Any]) -> bool:
     answers=UserAnswer,
     title="Change a mailbox's settings",
     takes_away=_turns_off,
+    shows=lambda caller, given: of_mailbox(caller.live_mailbox(given["email"])),
 )
 def update_user(
     caller: Caller,

@@ -15,6 +15,7 @@ from .operation import operation
 from .placement import homed_at, refuse_while_home, tell_of_home
 from .reports import finish_purges
 from .results import GoneNode, Link, Nodes, OneNode
+from .seen import of_node
 
 OFFER_DAYS = 7
 
@@ -56,7 +57,12 @@ def add_node(
     return OneNode(node, sync_key=_new_key(node))
 
 
-@operation(who="admin", answers=NodeAnswer, title="Change what a mail node is called in public")
+@operation(
+    who="admin",
+    answers=NodeAnswer,
+    title="Change what a mail node is called in public",
+    shows=lambda _caller, given: of_node(_node(given["name"])),
+)
 def update_node(
     caller: Caller,  # noqa: ARG001
     *,

@@ -23,6 +23,7 @@ from ..models.feed import raise_revision, record
 from ..passwords import NewPassword
 from . import held
 from .results import Changed, sync_of
+from .seen import Shown, refuse_another
 
 Result = TypeVar("Result")
 _WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,17})")
@@ -39,7 +40,8 @@ class Operation(Generic[Result]):
     `reads` changes nothing, `destroys` takes something away, `adds_up` makes something anew each
     time; `takes_away` tells by its arguments whether a call of one that does not destroy does so
     in effect, for approvals. `first` runs before the transaction, for refusals that need no lock
-    and for work that is too slow to hold one; `is_internal` keeps it from programs and assistants.
+    and for work that is too slow to hold one; `shows` tells what it would change, as a page showed
+    it before; `is_internal` keeps it from programs and assistants.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Operation(Generic[Result]):
         takes_away: Callable[[dict[str, Any]], bool] | None = None,
         status: int = 200,
         first: Callable[..., None] | None = None,
+        shows: Callable[[Caller, dict[str, Any]], Shown] | None = None,
         is_internal: bool = False,
     ) -> None:
         self.function = function
@@ -70,11 +73,16 @@ class Operation(Generic[Result]):
         self.takes_away = takes_away or (lambda _arguments: destroys)
         self.status = status
         self.first = first
+        self.shows = shows
         self.is_internal = is_internal
         self.input = _input_model(function)
 
-    def __call__(self, caller: Caller, /, **values: object) -> Result:
-        """Check the right, read the values, do it. Raises OperationError, and then did nothing."""
+    def __call__(self, caller: Caller, seen: str = "", /, **values: object) -> Result:
+        """Check the right, read the values, do it. Raises OperationError, and then did nothing.
+
+        `seen` is the digest of what it would change as a page showed it; without, it is changed
+        whatever it has become since.
+        """
         self.refuse_who_may_not(caller)
         arguments = self._read(values)
         if self.reads:
@@ -86,7 +94,7 @@ class Operation(Generic[Result]):
             self.first(caller, **arguments)
         if caller.is_assistant and (project := held.project_that_decides(self, caller, arguments)):
             return cast(Result, self._hold(caller, arguments, project))
-        return self._change(caller, arguments)
+        return self._change(caller, arguments, seen)
 
     def kept(self, values: dict[str, Any], password_hash: str | None) -> dict[str, Any]:
         """The arguments of a call that was held: its values as JSON, its password as a hash."""
@@ -149,17 +157,21 @@ class Operation(Generic[Result]):
             raise _invalid(error) from None  # pydantic's own text shows what came in
         return {name: getattr(read, name) for name in self.input.model_fields}
 
-    def _change(self, caller: Caller, arguments: dict[str, Any]) -> Result:
+    def _change(self, caller: Caller, arguments: dict[str, Any], seen: str) -> Result:
         try:
             with write_transaction() as session:
                 caller = caller.renewed()
-                return self.carry_out(session, caller, arguments)
+                return self.carry_out(session, caller, arguments, seen)
         except IntegrityError as error:
             raise conflict_of(error) from error
 
-    def carry_out(self, session: Session, caller: Caller, arguments: dict[str, Any]) -> Result:
+    def carry_out(
+        self, session: Session, caller: Caller, arguments: dict[str, Any], seen: str = ""
+    ) -> Result:
         """Do it within a transaction: the right, the body, the revision and the audit row."""
         self.refuse_who_may_not(caller)
+        if seen and self.shows:
+            refuse_another(seen, self.shows(caller, arguments))
         result = self.function(caller, **arguments)
         revision = raise_revision(session)
         self._record(session, caller, arguments, result, revision)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ScalarSelect
 
@@ -22,9 +23,15 @@ from .answers import DomainAnswer
 from .domains import counted
 from .operation import operation
 from .results import OneDomain
+from .seen import Shown, of_home
 
 KNOWS_HOMES = (0, 3)  # the first version of the agent that does
 _VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})(?![0-9])")
+
+
+def _home_shown(caller: Caller, given: dict[str, Any]) -> Shown:
+    home_id = caller.any_domain(given["domain"]).home_node_id
+    return of_home(db.session.get(Node, home_id) if home_id else None)
 
 
 @operation(
@@ -32,6 +39,7 @@ _VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})(?![0-9])")
     answers=DomainAnswer,
     title="Set the home node of a domain",
     destroys=True,  # sign-ins that work now stop doing so elsewhere
+    shows=_home_shown,
 )
 def set_home_node(caller: Caller, *, domain: DomainName, node: HomeNode) -> OneDomain:
     """Let one node alone have a domain's password hashes and store its mail, or with "" all nodes.

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from ..errors import Invalid, OperationError, StillInUse
 from ..operations import OPERATIONS, browse, oversight
 from ..operations.oversight import DomainSearch, LinkState
+from ..operations.seen import digest_of, of_domain
 from .access import access
 from .forms import AdminDomainForm, AssignForm, ConfirmDomainForm
 from .pages import go, me, render
@@ -74,9 +75,9 @@ def assign(name: str) -> Response:
     project = _project_of(form.project_id.data)
     try:
         if project:
-            OPERATIONS["assign-domain"](me(), domain=name, **project)
+            OPERATIONS["assign-domain"](me(), form.seen.data or "", domain=name, **project)
         else:
-            OPERATIONS["unassign-domain"](me(), domain=name)
+            OPERATIONS["unassign-domain"](me(), form.seen.data or "", domain=name)
     except OperationError as error:
         form.refuse(_on_a_page(error))
         return _page(name, form, status=error.status)
@@ -141,7 +142,11 @@ def _new_page(form: AdminDomainForm, status: int = 200) -> Response:
 
 def _page(name: str, form: AssignForm | None = None, status: int = 200) -> Response:
     row = oversight.domain(me(), name)
-    form = form or AssignForm(formdata=None, data={"project_id": row.domain.project_id or ""})
+    present = {
+        "seen": digest_of(of_domain(row.domain, row.project)),
+        "project_id": row.domain.project_id or "",
+    }
+    form = form or AssignForm(formdata=None, data=present)
     form.project_id.choices = _projects("No project")
     return render(
         "admin_domains/show.html", status=status, row=row, form=form, has_error=status != 200

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, request
 
 from ..errors import OperationError
 from ..operations import OPERATIONS, oversight
+from ..operations.seen import digest_of, of_home
 from .access import access
 from .forms import HomeForm
 from .pages import go, me, render
@@ -26,7 +27,9 @@ def place(name: str) -> Response:
     """Set it, or with no node let every node have the domain."""
     form = HomeForm()
     try:
-        placed = OPERATIONS["set-home-node"](me(), domain=name, node=form.node.data or "")
+        placed = OPERATIONS["set-home-node"](
+            me(), form.seen.data or "", domain=name, node=form.node.data or ""
+        )
     except OperationError as error:
         form.refuse(error)
         return _page(name, form, status=error.status)
@@ -41,6 +44,7 @@ def _page(name: str, form: HomeForm, status: int = 200) -> Response:
     found = oversight.placement(me(), name, form.node.data or "")
     nodes = [(node.name, node.name) for node in found.nodes]
     form.node.choices = [("", "No home: on every node"), *nodes]
+    form.seen.data = form.seen.data or digest_of(of_home(found.row.home))
     is_chosen = "node" in request.values
     return render(
         "admin_homes/show.html",

@@ -8,6 +8,7 @@ from ..errors import Invalid, OperationError
 from ..extensions import settings
 from ..operations import OPERATIONS, fleet
 from ..operations.results import OneNode
+from ..operations.seen import digest_of, of_node
 from .access import access
 from .forms import ConfirmNodeForm, NodeForm, PublicNameForm, RotateForm
 from .pages import go, me, never_stored, render
@@ -76,7 +77,9 @@ def rename(name: str) -> Response:
     typed = form.mx_priority.data
     priority = {"mx_priority": number_of(typed)} if typed else {}
     try:
-        OPERATIONS["update-node"](me(), name=name, host=form.host.data or "", **priority)
+        OPERATIONS["update-node"](
+            me(), form.seen.data or "", name=name, host=form.host.data or "", **priority
+        )
     except OperationError as error:
         form.refuse(error)
         return _page(name, RotateForm(formdata=None), form, status=error.status)
@@ -138,7 +141,11 @@ def _page(
 ) -> Response:
     row = fleet.node(me(), name)
     priority = row.node.mx_priority
-    told = {"host": row.node.host, "mx_priority": "" if priority is None else str(priority)}
+    told = {
+        "seen": digest_of(of_node(row.node)),
+        "host": row.node.host,
+        "mx_priority": "" if priority is None else str(priority),
+    }
     return render(
         "admin_nodes/show.html",
         part="admin_nodes/_facts.html" if status == 200 else None,

@@ -12,6 +12,7 @@ from ..extensions import settings
 from ..models import Person
 from ..operations import OPERATIONS, browse, oversight
 from ..operations.panel import WELCOME_DAYS, NewPerson
+from ..operations.seen import digest_of, of_person
 from .access import access
 from .forms import PersonForm, PersonSettingsForm
 from .pages import go, me, never_stored, render
@@ -67,6 +68,7 @@ def edit(email: str) -> Response:
     try:
         person = OPERATIONS["update-person"](
             me(),
+            form.seen.data or "",
             email=email,
             is_admin=bool(form.is_admin.data),
             projects=[number_of(text) for text in form.projects.data or []],
@@ -125,6 +127,7 @@ def _settings_of(row: oversight.PersonRow) -> PersonSettingsForm:
     return PersonSettingsForm(
         formdata=None,
         data={
+            "seen": digest_of(of_person(row.person, row.projects)),
             "projects": [str(project.id) for project in row.projects],
             "is_admin": row.person.is_admin,
         },

@@ -18,6 +18,7 @@ from wtforms import (
 )
 
 from ..errors import Forbidden, NoLongerYours, OperationError
+from ..operations.seen import ChangedMeanwhile
 
 
 def _trimmed(text: str | None) -> str:
@@ -60,6 +61,21 @@ class Form(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
     def wrong_fields(self) -> list[Field]:
         """The fields to mend, in the order of the page."""
         return [field for field in self if field.errors]
+
+
+class SeenForm(Form):
+    """A form that tells what it was filled from, so that saving undoes nobody else's change.
+
+    One that is refused for such a change has been told of it: it may be sent again.
+    """
+
+    seen = HiddenField()
+
+    def refuse(self, error: OperationError) -> None:
+        """The same; what has changed meanwhile is seen by then."""
+        super().refuse(error)
+        if isinstance(error, ChangedMeanwhile):
+            self.seen.data = error.now
 
 
 class SignInForm(Form):
@@ -117,7 +133,7 @@ class PasswordForm(Form):
     password = StringField("New password")
 
 
-class MailboxSettingsForm(Form):
+class MailboxSettingsForm(SeenForm):
     """What can be changed of a mailbox."""
 
     quota_mb = StringField("Storage in MB", filters=[_trimmed])
@@ -173,7 +189,7 @@ class NodeForm(Form):
     ip_address = StringField("Address or network", filters=[_trimmed])
 
 
-class PublicNameForm(Form):
+class PublicNameForm(SeenForm):
     """What a node is called in public."""
 
     host = StringField("Public name", filters=[_trimmed])
@@ -205,13 +221,13 @@ class AdminDomainForm(Form):
     project_id = SelectField("Project", choices=[], validate_choice=False)
 
 
-class AssignForm(Form):
+class AssignForm(SeenForm):
     """The project a domain is to be in."""
 
     project_id = SelectField("Project", choices=[], validate_choice=False)
 
 
-class HomeForm(Form):
+class HomeForm(SeenForm):
     """The node that is to be a domain's home."""
 
     node = SelectField("Home node", choices=[], validate_choice=False)
@@ -237,7 +253,7 @@ class PersonForm(Form):
     is_admin = BooleanField("Admin: may see and change everything")
 
 
-class PersonSettingsForm(Form):
+class PersonSettingsForm(SeenForm):
     """What somebody may do."""
 
     projects = SelectMultipleField("Projects", choices=[], validate_choice=False)

@@ -11,6 +11,7 @@ from ..errors import Forbidden, Invalid, NoLongerYours, NotFound, OperationError
 from ..models import Mailbox
 from ..operations import OPERATIONS, browse, mailbox_search
 from ..operations.mailbox_search import MailboxSearch, MailboxState, Sort
+from ..operations.seen import digest_of, of_mailbox
 from ..passwords import generate
 from .access import access
 from .forms import ConfirmForm, MailboxForm, MailboxSettingsForm, PasswordForm
@@ -102,6 +103,7 @@ def edit(email: str) -> Response:
     try:
         OPERATIONS["update-user"](
             my_project(),
+            form.seen.data or "",
             email=email,
             quota_mb=number_of(form.quota_mb.data),
             can_login=bool(form.can_login.data),
@@ -266,6 +268,7 @@ def _settings_of(mailbox: Mailbox) -> MailboxSettingsForm:
     return MailboxSettingsForm(
         formdata=None,
         data={
+            "seen": digest_of(of_mailbox(mailbox)),
             "quota_mb": str(mailbox.quota_mb),
             "can_login": mailbox.can_login,
             "can_receive": mailbox.can_receive,

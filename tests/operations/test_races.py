@@ -35,6 +35,7 @@ from app.operations.mailboxes import (
 from app.operations.nodes import add_node, lose_node, remove_node, update_node
 from app.operations.panel import confirm_shrink, purge
 from app.operations.placement import set_home_node
+from app.operations.seen import digest_of, of_mailbox
 from tests.conftest import PASSWORD, Cast
 from tests.operations import ledger
 
@@ -199,6 +200,22 @@ def test_what_is_due_is_purged_once_by_however_many(race: Race) -> None:
         purged: list[Any] = race.run(*(lambda: purge(command_line()),) * 4)
     assert sorted(each.mailboxes for each in purged) == [0, 0, 0, 5]
     assert len(ledger.exported()["purge"]) == 5
+
+
+def test_of_two_who_saw_the_same_one_is_told(race: Race) -> None:
+    """Neither takes back what the other has just changed, and which page never showed."""
+    mailbox = add_user(ALICE, email=EMAIL, password=PASSWORD).mailbox
+    for number in range(1, 11, 2):
+        db.session.refresh(mailbox)
+        seen = digest_of(of_mailbox(mailbox))
+        outcomes = race.outcomes_of(
+            *(
+                lambda quota=quota, seen=seen: update_user(ALICE, seen, email=EMAIL, quota_mb=quota)
+                for quota in (number, number + 1)
+            )
+        )
+        assert sorted(outcomes) == ["CHANGED_MEANWHILE", DONE]
+        assert mailbox.quota_mb == number + outcomes.index(DONE)
 
 
 def test_a_domain_does_not_change_hands_under_a_new_mailbox(race: Race) -> None:
