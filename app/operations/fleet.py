@@ -41,7 +41,8 @@ class NodeRow:
     """A node, how many changes it is behind (None: not told yet), and what is kept of it.
 
     `keys` and `requests` are the newest first, and empty in a list of nodes; so are `homed`, the
-    first domains whose home it is, by name, of `homed_count`.
+    first domains whose home it is, by name, of `homed_count`. `is_of_before` says that it holds a
+    state of before a restore, and keeps what that had in far greater number.
     """
 
     node: Node
@@ -51,6 +52,7 @@ class NodeRow:
     offer: KeyOffer | None = None
     homed: Sequence[str] = ()
     homed_count: int = 0
+    is_of_before: bool = False
 
     @property
     def users(self) -> int | None:
@@ -71,7 +73,7 @@ def nodes(caller: Caller) -> list[NodeRow]:
     refuse_all_but_admins(caller)
     feed = db.session.scalars(select(Feed)).one()
     return [
-        NodeRow(node, _behind(node, feed))
+        NodeRow(node, _behind(node, feed), is_of_before=_is_of_before(node, feed))
         for node in db.session.scalars(select(Node).order_by(Node.name))
     ]
 
@@ -192,6 +194,11 @@ def _is_here(home: Any, node: Node) -> ColumnElement[bool]:
 def _began_by(since: Any, moment: str) -> ColumnElement[bool]:
     began: ColumnElement[bool] = since.is_(None) | (since <= moment)
     return began
+
+
+def _is_of_before(node: Node, feed: Feed) -> bool:
+    is_of_another = node.applied_epoch not in (None, feed.epoch)
+    return is_of_another and not feed.shrink_is_meant and not node.lost_at
 
 
 def _behind(node: Node, feed: Feed) -> int | None:

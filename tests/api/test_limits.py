@@ -136,6 +136,21 @@ def test_the_allowance_comes_back(strict: Api) -> None:
     assert_failure(ask(strict.client, "x"), 429, "RATE_LIMITED")
 
 
+@pytest.mark.parametrize(("ahead", "expected"), [(30, 429), (86400, 401)])
+def test_a_clock_that_was_set_back_neither_locks_out_nor_lets_in(
+    strict: Api, ahead: int, expected: int
+) -> None:
+    """By a little it refills nothing; by a day it would shut everybody out until then."""
+    for _ in range(6):
+        ask(strict.client, "x")
+    with strict.client.application.app_context():
+        db.session.execute(db.text(f"UPDATE buckets SET filled_at = filled_at + {ahead}"))
+        db.session.commit()
+    codes = [ask(strict.client, "x").status_code for _ in range(3)]
+    assert codes[0] == expected
+    assert codes[1:] == [429, 429]  # at once it counts as before, by the clock of now
+
+
 def test_changes_are_limited_by_token(strict: Api) -> None:
     for number in range(5):
         answer = strict("add-user", email=f"user{number}@example.nl", password=PASSWORD)

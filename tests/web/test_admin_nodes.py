@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -10,7 +11,7 @@ from flask import Flask
 from app import clock
 from app.caller import command_line
 from app.extensions import db
-from app.models import KeyOffer, Node, NodeRequest, SyncKey
+from app.models import Feed, KeyOffer, Node, NodeRequest, SyncKey
 from app.operations import OPERATIONS
 from tests.conftest import Cast
 from tests.web.conftest import MAX_QUERIES, Browser
@@ -124,6 +125,28 @@ def test_a_node_that_fetched_is_up_to_date_and_then_behind(
     assert "1 change behind" in root.get("/admin/nodes").text
     _set(app, applied_revision=Node.applied_revision - 1)
     assert "2 changes behind" in root.get("/admin/nodes").text
+
+
+def test_after_a_restore_it_names_who_serves_what_was_before(
+    app: Flask, root: Browser, cast: Cast
+) -> None:
+    banner = 'id="nodes-of-before"'
+
+    def ask(tag: str) -> str:
+        headers = {"Authorization": f"Bearer {cast.sync_key}", "If-None-Match": tag}
+        answer = app.test_client().get("/sync/v1/export", headers=headers)
+        return str(answer.headers["ETag"])
+
+    ask(ask(""))
+    assert banner not in root.get("/admin/nodes").text
+    with app.app_context():
+        db.session.execute(db.update(Feed).values(epoch=str(uuid4()), shrink_is_meant=False))
+        db.session.commit()
+    page = root.get("/admin/nodes")
+    assert banner in page.text and "mailcote confirm-shrink" in page.text
+    assert len(root.queries) <= MAX_QUERIES
+    ask(ask(""))  # it follows the panel as it is now
+    assert banner not in root.get("/admin/nodes").text
 
 
 @pytest.mark.parametrize(

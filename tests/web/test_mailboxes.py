@@ -12,8 +12,9 @@ from app import clock
 from app.config import Settings
 from app.extensions import db
 from app.models import Feed, Mailbox, Node, SyncKey
+from app.operations import OPERATIONS
 from tests.applications import Applications
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, Cast
 from tests.web.conftest import MAX_QUERIES, Browser
 
 
@@ -114,6 +115,25 @@ def test_settings_and_password_can_be_changed(alice: Browser) -> None:
     assert renewed.headers["Cache-Control"] == "no-store"
     wrong = alice.post("/mailboxes/info@example.nl/password", password="info@example.nl")
     assert wrong.status_code == 422 and "same as the address" in wrong.text
+
+
+def test_a_mailbox_with_a_person_s_address_is_not_that_person(
+    app: Flask, people: Cast, alice: Browser, visitor: Browser
+) -> None:
+    """Who looks after the domain of an admin's address has the mailbox, and not the admin."""
+    root = "root@people.example"
+    with app.app_context():
+        OPERATIONS["assign-domain"](people.root, domain="people.example", project_id=1)
+        OPERATIONS["enable-email"](people.alice, domain="people.example")
+    add(alice, local_part="root", domain="people.example")
+    alice.post(f"/mailboxes/{root}/password", password="a password of alice")
+    alice.post(f"/mailboxes/{root}/settings", quota_mb="1")
+    for password in (PASSWORD, "a password of alice"):
+        visitor.get("/sign-in")
+        assert visitor.post("/sign-in", email=root, password=password).status_code == 422
+    alice.post(f"/mailboxes/{root}/delete", typed=root)
+    assert root in visitor.sign_in(root).text
+    assert visitor.get("/admin/people").status_code == 200
 
 
 def test_removing_can_be_undone(alice: Browser) -> None:

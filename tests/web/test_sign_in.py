@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 
 import pytest
+from bcrypt import checkpw
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from app import clock
 from app.caller import command_line
@@ -71,6 +74,29 @@ def test_the_answers_for_a_known_and_an_unknown_account_are_alike(visitor: Brows
         return re.sub(r'value="[^"]*"', "", page)
 
     assert refused(ALICE) == refused("stranger@people.example")
+
+
+def test_an_unknown_account_takes_as_long_as_a_known_one(
+    app: Flask, visitor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes the time is one hash of the same cost, whoever is asked for (ASVS 6.3.8)."""
+    with app.app_context():
+        OPERATIONS["add-person"](command_line(), email="invited@people.example")
+        OPERATIONS["update-person"](command_line(), email="bob@people.example", is_disabled=True)
+    costs: list[bytes] = []
+
+    def noted(password: bytes, stored: bytes) -> bool:
+        costs.append(stored.split(b"$")[2])
+        return checkpw(password, stored)
+
+    monkeypatch.setattr("app.passwords.bcrypt.checkpw", noted)
+    known = (ALICE, "bob@people.example", "invited@people.example")
+    for email in (*known, "stranger@people.example", "no address", ""):
+        for password in ("a wrong password", "x" * 73):
+            visitor.get("/sign-in")
+            assert visitor.post("/sign-in", email=email, password=password).status_code == 422
+            assert costs == [b"04"], email
+            costs.clear()
 
 
 @pytest.mark.parametrize(
@@ -234,6 +260,68 @@ def test_forms_without_or_with_a_foreign_token_change_nothing(
         assert answer.status_code == 400
         assert "open too long" in answer.text
     assert alice.get("/mailboxes").status_code == 200
+
+
+def test_a_page_may_be_open_for_hours(
+    app: Flask, alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its form's token ends with the session, and not before: pages that ask again by themselves
+    keep nobody's form fresh."""
+    alice.get("/account")
+    later = time.time() + 11 * 3600
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: later)
+    with app.app_context():
+        db.session.execute(db.update(WebSession).values(seen_at=clock.from_now(seconds=0)))
+        db.session.commit()
+    assert alice.post("/sign-out").status_code == 303
+
+
+class TestHttps:
+    """Behind HTTPS a form has to come from a page of ours (Flask-WTF asks the referrer)."""
+
+    PANEL = "https://panel.example.nl"
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """A panel with a public name."""
+        return replace(settings, public_url=self.PANEL)
+
+    def post(self, visitor: Browser, **headers: str) -> TestResponse:
+        """Sign in by the form of the sign-in page."""
+        page = visitor.client.get("/sign-in", base_url=self.PANEL)
+        assert page.headers["Referrer-Policy"] == "same-origin"
+        shown = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+        assert shown
+        fields = {"csrf_token": shown[1], "email": ALICE, "password": PEOPLES_PASSWORD}
+        return visitor.client.post(
+            "/sign-in", base_url=self.PANEL, data=fields, headers=list(headers.items())
+        )
+
+    def test_it_works(self, visitor: Browser) -> None:
+        answer = self.post(visitor, Referer=f"{self.PANEL}/sign-in")
+        assert answer.status_code == 303
+        cookies = answer.headers.getlist("Set-Cookie")
+        assert any(cookie.startswith("__Host-mailcote=") for cookie in cookies)
+        for cookie in cookies:
+            parts = cookie.split("; ")
+            assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(parts)
+            assert not any(part.startswith("Domain") for part in parts)
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"Referer": "https://evil.example/"},
+            {"Referer": "https://panel.example.nl.evil.example/"},
+            {"Referer": "http://panel.example.nl/sign-in"},
+        ],
+    )
+    def test_it_rejects_forms_of_other_sites(
+        self, visitor: Browser, headers: dict[str, str]
+    ) -> None:
+        answer = self.post(visitor, **headers)
+        assert answer.status_code == 400
+        assert "__Host-mailcote" not in answer.headers.get("Set-Cookie", "")
 
 
 def test_nothing_is_changed_by_get(alice: Browser) -> None:
