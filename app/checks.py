@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import false, text, update
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +25,13 @@ Verdict = Literal["ok", "warn", "WRONG"]
 
 ENOUGH_DISK = 200 * 2**20  # bytes
 NEEDED_DISK = 32 * 2**20  # with less the next change may not find room
+PROBE_SECONDS = 10
+# Nothing is written while the last time is recent; a standby server refuses even that.
+_PROBE = text(
+    "INSERT INTO buckets (key, tokens, filled_at) VALUES ('readyz', 0, :now) "
+    "ON CONFLICT (key) DO UPDATE SET filled_at = :now "
+    "WHERE buckets.filled_at <= :before OR buckets.filled_at > :now"
+)
 # Of the code that runs: what is installed beside it is not there before a reload.
 _NEWEST = schema.newest()
 
@@ -91,9 +99,14 @@ def _has_room() -> bool:
 
 
 def _can_write() -> bool:
-    """Take the lock of those who write, and change nothing: a standby server refuses even that."""
+    """Write something: on a full disk everybody still gets the lock of those who write.
+
+    At most every 10 seconds, however often and whichever process is asked, so that asking wears
+    out no disk; in between the lock has to do.
+    """
+    now = time.time()
     with write_transaction(is_lasting=False) as session:
-        session.execute(update(Feed).where(false()).values(revision=Feed.revision))
+        session.execute(_PROBE, {"now": now, "before": now - PROBE_SECONDS})
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,9 +12,13 @@ from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import checks
+from app.checks import PROBE_SECONDS
 from app.config import Settings
+from app.extensions import db
+from app.models import Bucket
 from tests.applications import Applications
 from tests.conftest import Cast
+from tests.databases import no_room
 from tests.web.conftest import MAX_QUERIES, Browser
 
 TOKEN = "a-token-of-prometheus-0123456789abcdef"
@@ -74,6 +79,39 @@ def test_it_is_not_ready_with_a_full_disk(app: Flask, monkeypatch: pytest.Monkey
     monkeypatch.setattr(checks, "NEEDED_DISK", 2**70)
     status, text = ask(app, "/readyz")
     assert (status, '"disk":false' in text) == (503, True)
+
+
+def test_it_is_not_ready_where_nothing_more_can_be_written(app: Flask, settings: Settings) -> None:
+    """The lock of those who write is still to be had, and the system tells of room enough."""
+    assert ask(app, "/readyz")[0] == 200
+    with app.app_context():  # as the last time was a while ago
+        db.session.execute(db.update(Bucket).values(filled_at=Bucket.filled_at - PROBE_SECONDS))
+        db.session.commit()
+    with no_room((settings.instance / "panel.db-wal").stat().st_size):
+        status, text = ask(app, "/readyz")
+    found = {"database": True, "schema": True, "disk": True, "writing": False}
+    assert (status, json.loads(text)) == (503, {"ready": False, "checks": found})
+    assert ask(app, "/readyz")[0] == 200
+
+
+@pytest.mark.parametrize("ahead", [0, 86400])
+def test_asking_wears_out_no_disk(app: Flask, ahead: int) -> None:
+    """Also when the clock was set back, which writes once more."""
+
+    def written() -> float:
+        with app.app_context():
+            at: float = db.session.scalars(db.select(Bucket.filled_at)).one()
+            return at
+
+    ask(app, "/readyz")
+    with app.app_context():
+        db.session.execute(db.update(Bucket).values(filled_at=Bucket.filled_at + ahead))
+        db.session.commit()
+    ask(app, "/readyz")
+    first = written()
+    for _ in range(20):
+        assert ask(app, "/readyz")[0] == 200
+    assert written() == first
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/metrics"])

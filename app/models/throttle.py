@@ -10,7 +10,10 @@ from .columns import Name
 
 
 class Bucket(Base):
-    """What is left of one allowance; `key` says whose and for what."""
+    """What is left of one allowance; `key` says whose and for what.
+
+    That of `readyz` is none: it is written to see whether anything can be, at `filled_at` the last.
+    """
 
     __tablename__ = "buckets"
 
