@@ -10,7 +10,8 @@ https://prometheus.github.io/client_python/multiprocess/
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import product
 
@@ -48,6 +49,16 @@ waiting = Gauge(
     registry=_own,
     multiprocess_mode="livesum",
 )
+# Of the monotonic clock, which all processes of a machine share and nobody sets; told as an age.
+_BEATS = "mailcote_thread_seconds_since_beat"
+_beats = Gauge(
+    _BEATS,
+    "Seconds since a thread that works by itself said that it is alive, in the process where that "
+    "is the longest ago; 0 where none has to.",
+    ("thread",),
+    registry=_own,
+    multiprocess_mode="livemin",
+)
 # Told from the first scrape on, as 0: Prometheus sees no increase in what begins with 1.
 _WATCHED = tuple(product(("pages", "api", "mcp", "oauth", "sync", "waiting"), (500, 503, 429)))
 
@@ -58,17 +69,43 @@ def count(face: str, status: int, seconds: float) -> None:
     _times(face).observe(seconds)
 
 
+def beat(thread: str) -> None:
+    """Note that a thread is alive now."""
+    _beats_of(thread).set(time.monotonic())
+
+
+def rest(thread: str) -> None:
+    """Note that a thread has ended as it should."""
+    _beats_of(thread).set(float("inf"))
+
+
+def ages() -> dict[str, float]:
+    """For how many seconds each thread was not heard of, in the process where that is longest."""
+    found = (family for family in _counted() if family.name == _BEATS)
+    return {sample.labels["thread"]: sample.value for family in found for sample in family.samples}
+
+
 def text(figures: Iterable[Metric]) -> bytes:
     """These figures and what was counted, as Prometheus reads it (text format 0.0.4)."""
     for face, status in _WATCHED:
         _answers(face, status)
+    told = CollectorRegistry()
+    told.register(_Told([*figures, *_counted()]))
+    return generate_latest(told)
+
+
+def _counted() -> Iterator[Metric]:
+    """What all processes have counted."""
     counted = _own
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         counted = CollectorRegistry()
         MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
-    told = CollectorRegistry()
-    told.register(_Told(figures))
-    return generate_latest(told) + generate_latest(counted)
+    now = time.monotonic()
+    for family in counted.collect():
+        if family.name == _BEATS:
+            aged = [each._replace(value=max(0.0, now - each.value)) for each in family.samples]
+            family.samples = aged
+        yield family
 
 
 class _Told(Collector):
@@ -82,6 +119,11 @@ class _Told(Collector):
 @cache  # finding them takes as long as counting
 def _answers(face: str, status: int) -> Counter:
     return _requests.labels(face, str(status))
+
+
+@cache
+def _beats_of(thread: str) -> Gauge:
+    return _beats.labels(thread)
 
 
 @cache

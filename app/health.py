@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 from prometheus_client.core import Metric
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import checks, counters, figures
+from . import checks, counters, figures, heartbeats
 from .config import is_loopback
 from .doors import opens_to
 from .envelope import answer_json, failure_of
@@ -52,12 +52,17 @@ def healthz() -> Response:
 @bp.get("/readyz", provide_automatic_options=False)
 @opens_to("operator")
 def readyz() -> Response:
-    """Whether everything is there that work needs, each thing by its name; 503 if not."""
+    """Whether everything is there that work needs, each thing by its name; 503 if not.
+
+    `late` names threads that should have been heard of. Requests are answered without them, so
+    that they are no reason to send nobody here.
+    """
     if not _is_of_this_machine() and not _has_token():
         _refuse()
     found = checks.readiness()
     is_ready = all(found.values())
-    return answer_json({"ready": is_ready, "checks": found}, 200 if is_ready else 503)
+    told = {"ready": is_ready, "checks": found, "late": heartbeats.late()}
+    return answer_json(told, 200 if is_ready else 503)
 
 
 @bp.get("/metrics", provide_automatic_options=False)

@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask
 
@@ -20,6 +21,7 @@ from .caller import Caller
 from .calls import calls
 from .errors import OperationError
 from .export import forget_what_went
+from .heartbeats import beat, keep_up
 from .operations import provisioning, zone_checks
 from .operations.approvals import forget_old_calls
 from .operations.claims import forget_old_claims
@@ -37,8 +39,10 @@ PATIENCE = 150.0
 
 def start(app: Flask) -> None:
     """Tidy up in the background for as long as this process lives."""
-    for work in (_keep_house, _keep_zones):
-        threading.Thread(target=work, args=(app,), name=work.__name__, daemon=True).start()
+    for name, work in (("housekeeping", _keep_house), ("zones", _keep_zones)):
+        threading.Thread(
+            target=keep_up, args=(name, partial(work, app)), name=name, daemon=True
+        ).start()
 
 
 def tidy_up() -> None:
@@ -77,6 +81,7 @@ def _keep_house(app: Flask) -> None:
     due = time.monotonic() + _about(HOUR)
     time.sleep(PATIENCE)
     while True:
+        beat("housekeeping")
         each_minute(app)
         if time.monotonic() >= due:
             _do(app, "tidy up", tidy_up)
@@ -90,6 +95,7 @@ def _keep_zones(app: Flask) -> None:
     due = time.monotonic() + _about(MINUTE)
     while True:
         time.sleep(_about(SOON))
+        beat("zones")
         _do(app, "write zones", provisioning.run_due)
         if time.monotonic() >= due:
             look_at_domains(app)

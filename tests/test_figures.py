@@ -154,6 +154,7 @@ def test_everything_is_ready(app: Flask) -> None:
     assert answer.json == {
         "ready": True,
         "checks": {"database": True, "schema": True, "disk": True, "writing": True},
+        "late": [],
     }
 
 

@@ -90,7 +90,7 @@ def test_it_is_not_ready_where_nothing_more_can_be_written(app: Flask, settings:
     with no_room((settings.instance / "panel.db-wal").stat().st_size):
         status, text = ask(app, "/readyz")
     found = {"database": True, "schema": True, "disk": True, "writing": False}
-    assert (status, json.loads(text)) == (503, {"ready": False, "checks": found})
+    assert (status, json.loads(text)) == (503, {"ready": False, "checks": found, "late": []})
     assert ask(app, "/readyz")[0] == 200
 
 

@@ -67,6 +67,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What requests leave behind: a count, which prometheus_client adds up over processes, and a
     # line in the log, whose form the server's master needs too, and so without the application.
     "counters": {"prometheus_client"},
+    # That the threads of a process are alive: they say so, and who watches is told.
+    "heartbeats": {"counters"},
     "log_lines": set(),
     "request_log": {"counters", "extensions", "flask", "log_lines", "network"},
     # What the database tells at each scrape, in the shapes that the library writes out.
@@ -104,8 +106,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "alerts": {"extensions", "mailing", "operations"},
     "domain_notices": {"extensions", "mailing", "operations"},
     "housekeeping": {"alerts", "authorization", "caller", "calls", "domain_notices", "errors",
-                     "export", "operations", "places", "sign_in_notices", "throttle", "database",
-                     "extensions", "clock", "flask"},
+                     "export", "heartbeats", "operations", "places", "sign_in_notices", "throttle",
+                     "database", "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
     "server": {"app", "config", "housekeeping", "errors", "log_lines", "schema", "upgrade",
                "gunicorn"},
@@ -123,9 +125,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The wire's own validators; pydantic for the one input that is no operation's.
     "mcp": {*_OF_FACES, "authorization", "orjson", "mcp_types", "pydantic"},
     "oauth": {*_OF_FACES, "authorization"},
-    "sync": {*_OF_FACES, "counters", "export", "node", "watch"},
+    "sync": {*_OF_FACES, "counters", "export", "heartbeats", "node", "watch"},
     # What watches over the panel asks here; it looks at what the operator's own check looks at.
-    "health": {*_OF_FACES, "checks", "counters", "figures", "prometheus_client"},
+    "health": {*_OF_FACES, "checks", "counters", "figures", "heartbeats",
+               "prometheus_client"},
     "cli": {*_OF_FACES, "app", "backup", "checks", "domain_notices", "schema", "demo", "server",
             "housekeeping", "upgrade", "click"},
 }  # fmt: skip

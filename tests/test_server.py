@@ -24,6 +24,7 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app import heartbeats
 from app.config import Settings
 from tests.cli.mailcote import COMMAND, Mailcote, environment
 from tests.conftest import PASSWORD, Cast, cheap_settings
@@ -83,6 +84,13 @@ class Server:
             for sample in family.samples
             if sample.name == "mailcote_requests_total" and sample.labels["face"] == face
         )
+
+    def heard_of(self) -> dict[str, float]:
+        """The threads of its workers, and the seconds since the one last heard of."""
+        with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
+            told = answer.read().decode()
+        pattern = r'^mailcote_thread_seconds_since_beat\{thread="(\w+)"\} (\S+)$'
+        return {name: float(seconds) for name, seconds in re.findall(pattern, told, re.M)}
 
     def workers(self) -> set[int]:
         """The processes that answer requests."""
@@ -213,6 +221,9 @@ def test_a_killed_worker_is_replaced(server: Server) -> None:
         assert server.ask("/iapi/openapi.json") == 200
     eventually(lambda: len(server.workers() - before) == 1 and len(server.workers()) == 2)
     assert server.add_user(f"killed-{killed}") == 201
+    # Of the threads that died with it, nobody is missed.
+    eventually(lambda: {"housekeeping", "zones"} <= server.heard_of().keys())
+    assert all(age < heartbeats.PATIENCE[name] for name, age in server.heard_of().items())
 
 
 @pytest.mark.real

@@ -23,6 +23,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..extensions import db
+from ..heartbeats import beat, rest
 from ..models.feed import CHANNEL
 
 log = logging.getLogger(__name__)
@@ -70,14 +71,18 @@ class Ear:
         with end, app.app_context():
             errors = SQLAlchemyError, OSError, db.engine.dialect.loaded_dbapi.Error
             while not self._is_closed:
+                beat("ear")
                 try:
                     self._listen(end)
                 except errors as error:
                     log.warning("not told of changes for a while: %s", type(error).__name__)
-                    self._proven_until = float("-inf")
-                    with selectors.DefaultSelector() as selector:
-                        selector.register(end, selectors.EVENT_READ)
-                        selector.select(PAUSE_AFTER_ERROR)
+                except Exception:
+                    log.exception("not told of changes for a while")
+                self._proven_until = float("-inf")
+                with selectors.DefaultSelector() as selector:
+                    selector.register(end, selectors.EVENT_READ)
+                    selector.select(PAUSE_AFTER_ERROR)
+            rest("ear")
 
     def _listen(self, end: socket.socket) -> None:
         with _connection() as connection, selectors.DefaultSelector() as selector:
@@ -86,6 +91,7 @@ class Ear:
             connection.execute(f"LISTEN {CHANNEL}")
             connection.execute(f"LISTEN {self._own}")
             while not self._is_closed:
+                beat("ear")
                 connection.execute(f"NOTIFY {self._own}")
                 proof_at = time.monotonic() + PROOF_EVERY
                 self._take(connection)

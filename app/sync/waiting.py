@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..counters import waiting
 from ..extensions import db
+from ..heartbeats import beat, rest
 from ..watch import Known, KnownKey, Watch, all_keys
 from .hearing import Ear
 
@@ -147,17 +148,26 @@ class WaitingRoom:
             if not is_sqlite:
                 self._ear.listen(app)
             while self._is_needed():
-                try:
-                    news = self._fresh()
-                except (SQLAlchemyError, sqlite3.Error) as error:
-                    log.warning("cannot see whether anything changed: %s", type(error).__name__)
+                beat("lookout")
+                if not self._see():
                     db.session.remove()
                     self._bell.wait(PAUSE_AFTER_ERROR)
                     continue
-                if news:
-                    self._tell(news)
                 is_rung = self._bell.wait(TICK if is_sqlite else self._tick(is_rung))
                 self._bell.clear()
+
+    def _see(self) -> bool:
+        """Look, and tell what is new; whether that was possible. Who waits has no other lookout."""
+        try:
+            if news := self._fresh():
+                self._tell(news)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            log.warning("cannot see whether anything changed: %s", type(error).__name__)
+            return False
+        except Exception:
+            log.exception("cannot see whether anything changed")
+            return False
+        return True
 
     def _tick(self, is_rung: bool) -> float:
         """Until the next look, where it is a query; keys are looked at a little after the rest."""
@@ -170,6 +180,7 @@ class WaitingRoom:
             if self._sitting and not self._is_over():
                 return True
             self._is_looking = False
+            rest("lookout")  # before another can begin
             self._changed.notify_all()
             return False
 

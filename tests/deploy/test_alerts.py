@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
+from app import heartbeats
 from app.extensions import db
 from app.figures import NODE_STATES
 from tests.conftest import Cast
@@ -36,6 +37,7 @@ def expressions() -> list[str]:
 def test_every_figure_and_label_is_one_that_is_told(app: Flask, core: Cast) -> None:
     act(core)
     app.test_cli_runner().invoke(args=["backup", f"{app.instance_path}/backup"])
+    heartbeats.rest("zones")
     app.test_client().get("/healthz", **LOCAL)  # so that one was answered, and took its time
     answer = app.test_client().get("/metrics", **LOCAL)
     told = {
@@ -53,6 +55,7 @@ def test_every_figure_and_label_is_one_that_is_told(app: Flask, core: Cast) -> N
             if name == "mailcote_nodes":
                 assert labels["state"] in NODE_STATES
             assert set(labels.get("face", "api").split("|")) <= FACES
+            assert set(labels.get("thread", "ear").split("|")) <= heartbeats.PATIENCE.keys()
         for label in re.findall(r"by \(([^)]*)\)", expression):
             assert set(label.split(", ")) <= {"face", "le"}
 
