@@ -70,6 +70,14 @@ def relying_party() -> tuple[str, str] | None:
     return host, f"{parsed.scheme}://{host}{port}"
 
 
+@dataclass(frozen=True)
+class Used:
+    """A passkey that has signed; `is_copy` if somebody else may have it, too: that is refused."""
+
+    passkey: Passkey
+    is_copy: bool
+
+
 def of_person(person_id: int) -> list[Passkey]:
     """Somebody's passkeys, the oldest first."""
     query = db.select(Passkey).where(Passkey.person_id == person_id).order_by(Passkey.id)
@@ -146,12 +154,14 @@ def made(answer: Answer, asked: Asked) -> Passkey | None:
         return None
 
 
-def used(answer: Answer, asked: Asked, person_id: int | None = None) -> Passkey | None:
+def used(
+    answer: Answer, asked: Asked, *, address: str, person_id: int | None = None
+) -> Used | None:
     """The passkey that has signed the challenge, of this person if one is named; else None.
 
     Within a transaction that writes; the challenge is used up, whatever comes of it. A count of
-    signatures that does not grow is that of a copy (section 6.1.1); those that always count 0
-    do not count.
+    signatures that does not grow is that of a copy (section 6.1.1): it is noted, for its owner to
+    be told. Those that always count 0 do not count.
     """
     from fido2.webauthn import AttestedCredentialData, AuthenticationResponse
 
@@ -173,9 +183,10 @@ def used(answer: Answer, asked: Asked, person_id: int | None = None) -> Passkey 
     except Exception:  # noqa: BLE001 - whatever the library makes of a stranger's octets
         return None
     if (count or passkey.sign_count) and count <= passkey.sign_count:
-        return None
+        passkey.copied_at, passkey.copied_from = clock.now(), address[:64]
+        return Used(passkey, is_copy=True)
     passkey.sign_count, passkey.used_at = count, clock.now()
-    return passkey
+    return Used(passkey, is_copy=False)
 
 
 def _locked(credential_id: bytes) -> Passkey | None:

@@ -129,7 +129,12 @@ class Found:
     @property
     def must_set_up(self) -> bool:
         """Whether they may do nothing before they have a second factor."""
-        return not self.has_two_factor and second_factor.is_demanded_of(self.person)
+        return self.is_demanded and not self.has_two_factor
+
+    @property
+    def is_demanded(self) -> bool:
+        """Whether they may not go without a second factor."""
+        return second_factor.is_demanded_of(self.person)
 
     @property
     def is_proven(self) -> bool:
@@ -205,15 +210,18 @@ def sign_in_by_passkey(
     """Make a session; its credential. Raises WrongPasskey, TooMany, Busy."""
     take_passkey(address)  # what is refused is entered in a log that only grows
     with write_transaction():
-        passkey = passkeys.used(answer, passkeys.Asked("sign-in", browser))
-        person = db.session.get(Person, passkey.person_id) if passkey else None
+        used = passkeys.used(answer, passkeys.Asked("sign-in", browser), address=address)
+        person = db.session.get(Person, used.passkey.person_id) if used else None
         is_right = person is not None and not person.disabled_at and bool(person.password_hash)
+        is_copy = used is not None and used.is_copy
         actor = f"person {person.email}"[:200] if person else "person "
-        if person and is_right:
+        if person and is_right and not is_copy:
             credential = _add_session(person, address, user_agent, browser)
             _add_entry(actor, "sign-in", address, given="passkey")
         else:
-            _add_entry(actor, "sign-in refused", address, given="passkey")
+            is_right = False
+            given = "passkey-copy" if is_copy else "passkey"
+            _add_entry(actor, "sign-in refused", address, given=given)
     if not is_right:
         raise WrongPasskey
     with suppress(Busy):
@@ -237,12 +245,16 @@ def prove_by_passkey(caller: Caller, session_id: int, answer: passkeys.Answer) -
     asked = passkeys.Asked.of_session("proof", session_id)
     take_passkey(caller.address or "")
     with write_transaction():
-        passkey = passkeys.used(answer, asked, caller.person_id)
-        if passkey:
+        used = passkeys.used(
+            answer, asked, address=caller.address or "", person_id=caller.person_id
+        )
+        is_right = used is not None and not used.is_copy
+        if is_right:
             _note_proof(session_id)
         else:
-            _add_entry(caller.actor, "proof refused", caller.address)
-    if passkey is None:
+            given = "passkey-copy" if used else ""
+            _add_entry(caller.actor, "proof refused", caller.address, given=given)
+    if not is_right:
         raise WrongPasskey
     with suppress(Busy):
         give_back_passkey(caller.address or "")
@@ -287,10 +299,12 @@ def prove(caller: Caller, session_id: int, typed: str) -> None:
 
 
 def confirm_places(caller: Caller) -> None:
-    """Take somebody's word that it was them."""
+    """Take somebody's word that it was them, or that they have seen it."""
     with write_transaction() as session:
         theirs = db.update(KnownPlace).where(KnownPlace.person_id == caller.person_id)
         session.execute(theirs.values(is_news=False))
+        keys = db.update(Passkey).where(Passkey.person_id == caller.person_id)
+        session.execute(keys.values(copied_at=None, copied_from=None, copy_told_at=None))
 
 
 def begin_for(person: Person, *, address: str, user_agent: str, browser: str = "") -> Begun:

@@ -1,14 +1,16 @@
-"""Telling people by mail that somebody signed in as them from where they never did before."""
+"""Telling people by mail that somebody signed in as them from where they never did before, or tried
+to with a copy of their passkey."""
 
 from __future__ import annotations
 
 from email.message import EmailMessage
 from functools import partial
 
-from . import places
-from .extensions import settings
+from . import clock, places
+from .database import write_transaction
+from .extensions import db, settings
 from .mailing import attempt, can_mail, notice, send
-from .models import KnownPlace
+from .models import KnownPlace, Passkey, Person
 
 
 def send_what_is_new() -> None:
@@ -17,6 +19,21 @@ def send_what_is_new() -> None:
         return
     for email, place in places.claim():
         attempt("a notice", "mail", partial(send, message_of(email, place)))
+    for email, passkey in claim_copies():
+        attempt("a notice", "mail", partial(send, message_of_copy(email, passkey)))
+
+
+def claim_copies() -> list[tuple[str, Passkey]]:
+    """Passkeys of which a copy was found out, with the address to tell; once, whoever asks."""
+    is_due = Passkey.copied_at.is_not(None) & Passkey.copy_told_at.is_(None)
+    if not db.session.scalar(db.select(db.select(Passkey.id).where(is_due).exists())):
+        return []
+    with write_transaction() as session:
+        query = db.select(Person.email, Passkey).join(Person, Person.id == Passkey.person_id)
+        rows = session.execute(query.where(is_due).with_for_update(of=Passkey)).all()
+        for _email, passkey in rows:
+            passkey.copy_told_at = clock.now()
+    return [(email, passkey) for email, passkey in rows]
 
 
 def message_of(email: str, place: KnownPlace) -> EmailMessage:
@@ -28,3 +45,14 @@ def message_of(email: str, place: KnownPlace) -> EmailMessage:
         f"all other sessions:\n{settings.public_url}/account\n"
     )
     return notice("a new sign-in", text, [email])
+
+
+def message_of_copy(email: str, passkey: Passkey) -> EmailMessage:
+    """What to do about it: one of the two devices is a stranger's, and only its owner knows."""
+    text = (
+        f"Somebody tried to sign in to Mailcote as {email} with a copy of your passkey "
+        f'"{passkey.name}": {passkey.copied_from}, at {passkey.copied_at}. They were refused.\n\n'
+        "A passkey that was copied can be used by whoever has the copy. Remove it from your "
+        f"account, and add another one:\n{settings.public_url}/account/two-factor\n"
+    )
+    return notice("a copy of your passkey", text, [email])

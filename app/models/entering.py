@@ -49,7 +49,8 @@ class HalfSession(Base):
 
 class Passkey(Base):
     """A key of somebody's device. `credential` is WebAuthn's attested credential data: its id and
-    the public key; `digest` is that of the id.
+    the public key; `digest` is that of the id. `copied_at` says when somebody had a copy of it,
+    until its owner has seen it.
     """
 
     __tablename__ = "passkeys"
@@ -63,6 +64,9 @@ class Passkey(Base):
     name: Mapped[Name]
     created_at: Mapped[Moment] = mapped_column(default=clock.now)
     used_at: Mapped[Moment | None]
+    copied_at: Mapped[Moment | None]
+    copied_from: Mapped[Word | None]  # an address
+    copy_told_at: Mapped[Moment | None]  # by mail
 
 
 class PasskeyChallenge(Base):

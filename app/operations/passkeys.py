@@ -13,7 +13,7 @@ from ..extensions import db
 from ..fields import Id, Name, PasskeyAnswer
 from ..models import Passkey
 from .operation import operation
-from .two_factor import end_sessions, forget_codes_without_factor, locked
+from .two_factor import end_sessions, go_without, locked
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,4 @@ def remove_passkey(caller: Caller, *, passkey_id: Id) -> None:
     person = locked(caller)
     db.session.delete(own(caller, passkey_id))
     db.session.flush()
-    forget_codes_without_factor(person.id)
+    go_without(person)

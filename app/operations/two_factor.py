@@ -90,13 +90,26 @@ def end_two_factor(caller: Caller, *, password: PresentPassword, code: Text) -> 
     """Take one's own authenticator app away. Recovery codes stay as long as there are passkeys."""
     person = _proven(caller, password, code)
     db.session.execute(db.delete(TwoFactor).where(TwoFactor.person_id == person.id))
-    forget_codes_without_factor(person.id)
+    go_without(person)
 
 
-def forget_codes_without_factor(person_id: int) -> None:
-    """Recovery codes stand in for something: without it they go, and half sessions with them."""
-    if not second_factor.has_any(person_id):
-        _remove(person_id)
+def go_without(person: Person) -> None:
+    """See to what follows when somebody has one second factor less.
+
+    Recovery codes stand in for something: without it they go, and half sessions with them. Where
+    one is demanded, the last one stays. Raises Conflict.
+    """
+    if second_factor.has_any(person.id):
+        return
+    if second_factor.is_demanded_of(person):
+        passkey = "add a passkey first, or " if passkeys.relying_party() else ""
+        raise Conflict(
+            "LAST_SECOND_FACTOR",
+            "Your account has to have two-factor sign-in, and nothing else is left for it.",
+            recovery=f"To replace an authenticator app, {passkey}ask an admin to take it off, and "
+            "set it up anew at once. To replace a passkey, add the other one first.",
+        )
+    _remove(person.id)
 
 
 @operation(who="admin", is_internal=True)

@@ -46,6 +46,7 @@ class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login ships no types
         self.has_two_factor = found.has_two_factor
         self.has_passkeys = found.has_passkeys
         self.must_set_up = found.must_set_up
+        self.is_two_factor_demanded = found.is_demanded
         self.credential = credential
 
     def get_id(self) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, current_app, request
 from flask_login import current_user
 
-from .. import places, sessions
+from .. import passkeys, places, sessions
 from ..errors import OperationError
+from ..models import Passkey
 from ..operations import OPERATIONS
 from ..operations.assistants import connected
 from .access import access
@@ -105,8 +106,16 @@ def _page(form: OwnPasswordForm, status: int = 200) -> Response:
         form=form,
         has_two_factor=current_user.has_two_factor,
         news=places.news_of(current_user.person.id),
+        copied=_copied(),
         here=current_user.session_id,
         assistants=connected(me()),
         web_sessions=sessions.of_person(current_user.person.id),
         in_words=in_words,
     )
+
+
+def _copied() -> list[Passkey]:
+    """Their passkeys of which a copy was found out, and which they have not seen yet."""
+    if not current_user.has_passkeys:
+        return []
+    return [one for one in passkeys.of_person(current_user.person.id) if one.copied_at]

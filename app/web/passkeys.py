@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask_login import current_user
 
 from .. import passkeys, sessions
-from ..errors import Malformed, OperationError
+from ..errors import Conflict, Malformed, OperationError
 from ..operations import OPERATIONS
 from ..operations.passkeys import ask_for_new, own
 from ..strict_json import parse_object
@@ -110,7 +110,13 @@ def rename(passkey_id: int) -> Response:
 @access("person", asks_for_proof=True)
 def remove(passkey_id: int) -> Response:
     """Remove it."""
-    OPERATIONS["remove-passkey"](me(), passkey_id=passkey_id)
+    try:
+        OPERATIONS["remove-passkey"](me(), passkey_id=passkey_id)
+    except Conflict as error:
+        passkey = own(me(), passkey_id)
+        form = PasskeyForm(formdata=None, data={"name": passkey.name})
+        form.refuse(error)
+        return render("two_factor/passkey.html", status=error.status, passkey=passkey, form=form)
     return go("two_factor.index", said="The passkey is removed.")
 
 

@@ -100,6 +100,7 @@ def _page(form: Form, status: int = 200) -> Response:
         factor=state.factor,
         passkeys=state.passkeys,
         left=state.left,
+        is_demanded=current_user.is_two_factor_demanded,
     )
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from app import clock
+from app import clock, places, sign_in_notices
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
 from app.models import Passkey, PasskeyChallenge, RecoveryCode, WebSession
 from app.operations import OPERATIONS
 from app.passkeys import MOST
+from tests.api.answers import unchanged
 from tests.web.conftest import MAX_QUERIES, PEOPLES_PASSWORD, Browser, entries, is_signed_in
 from tests.web.device import MINE, ORIGIN, PRESENT, VERIFIED, Device, asked, options_of
 from tests.web.phone import PAGE, Phone, codes_of
@@ -228,12 +231,61 @@ class TestSigningIn:
         assert count(app, PasskeyChallenge) == 1, "what is over goes"
 
     def test_a_copy_of_it_is_found_out(self, device: Device, visitor: Browser) -> None:
-        copy = replace(device)
+        stolen = replace(device)
         assert device.sign_in(visitor).status_code == 303
         visitor.get("/account")
         visitor.post("/sign-out")
-        assert copy.sign_in(visitor).status_code == 422
+        assert stolen.sign_in(visitor).status_code == 422
         assert device.sign_in(visitor).status_code == 303
+
+    def test_its_owner_is_told_of_a_copy(
+        self, app: Flask, alice: Browser, bob: Browser, device: Device, visitor: Browser
+    ) -> None:
+        stolen, told = replace(device), "Somebody has a copy of your passkey"
+        assert device.sign_in(visitor).status_code == 303
+        assert told not in alice.get("/account").text
+        thief = Browser(app, app.test_client())
+        thief.client.environ_base["REMOTE_ADDR"] = "192.0.2.66"
+        assert stolen.sign_in(thief).status_code == 422
+        entry = entries(app, "sign-in refused")[-1]
+        assert (entry.actor, entry.given) == (f"person {ALICE}", "passkey-copy")
+        page = alice.get("/account").text
+        assert told in page and "Telephone" in page and "192.0.2.66" in page
+        assert len(alice.queries) <= MAX_QUERIES
+        assert told not in bob.get("/account").text
+        with app.app_context():
+            ((email, passkey),) = sign_in_notices.claim_copies()
+            assert sign_in_notices.claim_copies() == []
+            message = sign_in_notices.message_of_copy(email, passkey)
+        assert message["To"] == ALICE
+        text = message.get_content()
+        assert "192.0.2.66" in text and "Telephone" in text
+        assert f"{ORIGIN}/account/two-factor" in text
+        assert told not in alice.follow(alice.post("/account/sign-ins/confirm")).text
+        assert told not in alice.get("/account").text
+
+    def test_a_copy_proves_nothing(self, app: Flask, alice: Browser, device: Device) -> None:
+        stolen = replace(device)
+        alice.get(PAGE)
+        forget_proofs(app)
+        good = alice.post(f"{MINE}/begin", proof="", passkey=device.sign(asked(alice, PROOF)))
+        assert "Add a passkey" in good.text
+        forget_proofs(app)
+        alice.get(PAGE)
+        bad = alice.post(f"{MINE}/begin", proof="", passkey=stolen.sign(asked(alice, PROOF)))
+        assert (bad.status_code, "Is it you?" in bad.text) == (422, True)
+        assert entries(app, "proof refused")[-1].given == "passkey-copy"
+        assert "Somebody has a copy of your passkey" in alice.get("/account").text
+
+    def test_a_passkey_from_somewhere_new_is_news(
+        self, app: Flask, alice: Browser, device: Device, visitor: Browser
+    ) -> None:
+        visitor.client.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+        assert device.sign_in(visitor).status_code == 303
+        assert "Signed in from somewhere new" in alice.get("/account").text
+        with app.app_context():
+            ((email, place),) = places.claim()
+        assert (email, place.address) == (ALICE, "192.0.2.7")
 
     def test_one_that_does_not_count_works(self, alice: Browser, visitor: Browser) -> None:
         device = Device(counts=False)
@@ -402,6 +454,49 @@ class TestDemanded:
         again = Browser(app, app.test_client())
         assert device.sign_in(again).status_code == 303
         assert again.get("/admin/nodes").status_code == 200
+
+    def test_the_last_one_stays(self, app: Flask, root: Browser) -> None:
+        Device().add_to(root)
+        with app.app_context():
+            first = db.session.scalars(db.select(Passkey.id)).one()
+        path = f"{MINE}/{first}"
+        root.get(path)
+        with unchanged(app):
+            answer = root.post(f"{path}/remove")
+        assert answer.status_code == 409
+        assert "add the other one first" in answer.text
+        assert "Telephone" in answer.text
+        Device().add_to(root, "Key ring")
+        root.get(path)
+        assert "is removed" in root.follow(root.post(f"{path}/remove")).text
+        assert root.get("/admin/nodes").status_code == 200
+
+    def test_of_two_removed_at_once_one_stays(self, app: Flask, root: Browser) -> None:
+        for name in ("Telephone", "Key ring"):
+            Device().add_to(root, name)
+        with app.app_context():
+            ids = list(db.session.scalars(db.select(Passkey.id)))
+        root.get(PAGE)
+        other = copy(root)
+        other.client = app.test_client()
+        for name in ("mailcote", "browser"):
+            cookie = root.client.get_cookie(name)
+            assert cookie
+            other.client.set_cookie(name, cookie.value)
+        with ThreadPoolExecutor(2) as pool:
+            paths = [f"{MINE}/{one}/remove" for one in ids]
+            answers = [
+                pool.submit(who.post, path) for who, path in zip((root, other), paths, strict=True)
+            ]
+        assert sorted(one.result().status_code for one in answers) == [303, 409]
+        assert count(app, Passkey) == 1
+
+    def test_who_need_not_have_one_may_remove_it(self, app: Flask, alice: Browser) -> None:
+        Device().add_to(alice)
+        with app.app_context():
+            only = db.session.scalars(db.select(Passkey.id)).one()
+        alice.get(PAGE)
+        assert alice.post(f"{MINE}/{only}/remove").status_code == 303
 
 
 class TestWithoutAName:

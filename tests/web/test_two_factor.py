@@ -341,8 +341,21 @@ class TestDemanded:
         phone = Phone(monkeypatch)
         phone.set_up(root)
         assert root.get("/admin/nodes").status_code == 200
-        root.get(PAGE)
-        root.post(f"{PAGE}/end", password=PEOPLES_PASSWORD, code=phone.next())
+
+    def test_the_last_one_stays(
+        self, app: Flask, root: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        phone = Phone(monkeypatch)
+        phone.set_up(root)
+        assert "so the last way to prove yourself stays" in root.get(PAGE).text
+        answer = root.post(f"{PAGE}/end", password=PEOPLES_PASSWORD, code=phone.next())
+        assert answer.status_code == 409
+        assert "ask an admin to take it off" in answer.text
+        assert "add a passkey first" not in answer.text, "none are offered at this address"
+        assert root.get("/admin/nodes").status_code == 200
+        with app.app_context():
+            OPERATIONS["reset-two-factor"](command_line(), email="root@people.example")
+        root.sign_in("root@people.example")
         assert root.get("/admin/nodes").location == PAGE
 
     def test_customers_and_programs_are_not_asked(self, alice: Browser, api: Api) -> None:
