@@ -262,9 +262,13 @@ def _web_address(name: str, text: str) -> str:
     parts = _parts(text)
     if parts and parts.scheme in ("http", "https") and parts.port != 0 and "@" not in text:
         address = f"{parts.scheme}://{parts.netloc.lower()}"
-        if text.lower().removesuffix("/") == address:
+        # A browser asks for a name beyond ASCII by its punycode, and would not be answered.
+        if text.lower().removesuffix("/") == address and text.isascii():
             return address
-    raise WrongSetting(f"{name} takes an address such as https://panel.example.nl, no path.")
+    raise WrongSetting(
+        f"{name} takes an address such as https://panel.example.nl, no path; a name beyond ASCII "
+        "in punycode (xn--…)."
+    )
 
 
 def _smtp_url(name: str, text: str) -> str:

@@ -19,7 +19,15 @@ from sqlalchemy import insert, inspect, text
 from app import backup, create_app, schema, upgrade
 from app.config import Settings
 from app.extensions import Base, db
-from app.models import Domain, Mailbox, Membership, Person, Project
+from app.models import (
+    Domain,
+    Mailbox,
+    Membership,
+    Passkey,
+    PasskeyChallenge,
+    Person,
+    Project,
+)
 from tests.applications import let_go
 from tests.conftest import JUST_MIGRATED, ON_BOTH, cheap_settings
 from tests.databases import (
@@ -172,6 +180,35 @@ def test_no_row_is_lost_on_the_way_up_down_and_up(filled: Flask, to_come: Path) 
     upgrade.bring_up_to_date()
     assert schema.present() == "9001"
     assert contents(settings) == before
+    refuse_to_orphan()
+
+
+def test_passkeys_go_up_down_and_up(filled: Flask) -> None:
+    """Below 0012 only what tells of copies goes; below 0010 they do, and nothing else."""
+    settings, later = filled.extensions["mailcote"], ("passkeys", "passkey_challenges")
+    credential = bytes(range(256))
+    passkey = {"person_id": 1, "digest": "d", "credential": credential, "sign_count": 2**32 - 1}
+    with db.engine.begin() as connection:
+        connection.execute(
+            insert(Passkey), [{**passkey, "name": "Télé", "copied_at": "2030-01-01T00:00:00Z"}]
+        )
+        connection.execute(insert(PasskeyChallenge), [{"digest": "c", "asked": "a"}])
+    before, tables_before = contents(settings), tables()
+
+    downgrade("0011")
+    upgrade.bring_up_to_date()
+    ((*kept, copied_at, copied_from, told_at),) = contents(settings)["passkeys"]
+    assert kept == list(before["passkeys"][0][:-3])
+    assert (credential in kept, copied_at, copied_from, told_at) == (True, None, None, None)
+    assert contents(settings)["passkey_challenges"] == before["passkey_challenges"]
+
+    downgrade("0009")
+    assert not set(later) & set(tables())
+    upgrade.bring_up_to_date()
+    assert tables() == tables_before
+    assert contents(settings) == {**before, **{name: [] for name in later}}
+    with db.engine.begin() as connection:
+        connection.execute(insert(Passkey), [{**passkey, "name": "Again"}])
     refuse_to_orphan()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
@@ -15,7 +16,7 @@ from app import clock, places, sign_in_notices
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
-from app.models import Passkey, PasskeyChallenge, RecoveryCode, WebSession
+from app.models import Passkey, PasskeyChallenge, RecoveryCode, TwoFactor, WebSession
 from app.operations import OPERATIONS
 from app.passkeys import MOST
 from tests.api.answers import unchanged
@@ -497,6 +498,95 @@ class TestDemanded:
             only = db.session.scalars(db.select(Passkey.id)).one()
         alice.get(PAGE)
         assert alice.post(f"{MINE}/{only}/remove").status_code == 303
+
+
+class TestNameBeyondAscii:
+    """Browsers ask for it in punycode, and that is what passkeys are for."""
+
+    PANEL = "https://panel.xn--mnchen-3ya.example"
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return replace(settings, public_url=self.PANEL)
+
+    def test_it_works(self, visitor: Browser) -> None:
+        page = visitor.client.get("/sign-in", base_url=self.PANEL)
+        assert page.status_code == 200
+        shown = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+        assert shown
+        answer = visitor.client.post(
+            "/sign-in/passkey/options",
+            base_url=self.PANEL,
+            data={"csrf_token": shown[1]},
+            headers={"Referer": f"{self.PANEL}/sign-in"},
+        )
+        assert answer.get_json()["rpId"] == "panel.xn--mnchen-3ya.example"
+
+
+class TestRestored:
+    """What somebody proves themselves with is part of a backup, and comes back with it."""
+
+    def test_it_works(
+        self,
+        app: Flask,
+        alice: Browser,
+        device: Device,
+        visitor: Browser,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        phone = Phone(monkeypatch)
+        phone.set_up(alice)
+        used, code, *_rest = phone.recovery_codes
+        enter(visitor, used)
+        run = app.test_cli_runner().invoke
+        file = f"{app.instance_path}/backup"
+        assert run(args=["backup", file]).exit_code == 0
+        done = run(args=["person", "reset-two-factor", ALICE])
+        assert (done.exit_code, count(app, Passkey), count(app, RecoveryCode)) == (0, 0, 0)
+        restored = run(args=["restore", file])
+        assert restored.exit_code == 0, restored.output
+        assert not is_signed_in(visitor)
+        assert enter(visitor, used) == 422, "a code that was used stays used"
+        assert enter(visitor, phone.now()) == 422, "so does that of the app"
+        for one in (code, phone.next()):
+            assert enter(visitor, one) == 303
+            assert is_signed_in(visitor)
+            visitor.post("/sign-out")
+        assert device.sign_in(visitor).status_code == 303
+        with app.app_context():
+            kept = db.session.scalars(db.select(Passkey)).one()
+            assert (kept.name, kept.sign_count) == ("Telephone", device.count)
+
+
+def enter(browser: Browser, code: str) -> int:
+    """Sign in as alice by her password and a code."""
+    browser.get("/sign-in")
+    browser.get(browser.post("/sign-in", email=ALICE, password=PEOPLES_PASSWORD).location)
+    return browser.post("/sign-in/code", code=code).status_code
+
+
+class TestTakenOffByTheOperator:
+    def test_it_works(
+        self,
+        app: Flask,
+        alice: Browser,
+        bob: Browser,
+        device: Device,
+        visitor: Browser,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        Phone(monkeypatch).set_up(alice)
+        bobs = Device()
+        bobs.add_to(bob)
+        done = app.test_cli_runner().invoke(args=["person", "reset-two-factor", ALICE])
+        assert (done.exit_code, ALICE in done.output) == (0, True)
+        assert not is_signed_in(alice)
+        assert is_signed_in(bob)
+        assert device.sign_in(visitor).status_code == 422
+        assert visitor.sign_in(ALICE).request.path == "/"
+        assert (count(app, Passkey), count(app, TwoFactor)) == (1, 0)
+        entry = entries(app, "reset-two-factor")[-1]
+        assert (entry.actor, entry.object) == ("command line", ALICE)
 
 
 class TestWithoutAName:
