@@ -12,7 +12,6 @@ Zones in the DNS are as they were left since then, so that all are written anew.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
@@ -30,6 +29,7 @@ from sqlalchemy.engine import URL, make_url
 
 from . import clock, schema
 from .extensions import Base, db, settings
+from .turns import one_at_a_time
 
 _PARTS = ("", "-wal", "-shm", "-journal", ".lock")  # of an SQLite database, by their endings
 # A restore and those who write take locks, and may wait for each other; one of them then has to
@@ -94,10 +94,11 @@ def restore(file: Path) -> Path:
     What is there now is kept beside it; its path is returned. Raises CannotBackUp or CannotUpgrade,
     and then changed nothing. Needs an application context.
     """
-    with _refusing_what_the_system_refuses():
+    with _refusing_what_the_system_refuses("restore"):
         file = file.resolve()
         if not file.is_file():
             raise CannotBackUp(f"There is no file {file}.")
+        _refuse_unreadable(file)
         with TemporaryDirectory(prefix="restore-", dir=settings.instance) as folder:
             if _is_sqlite():
                 return _restore_sqlite(file, Path(folder))
@@ -129,7 +130,9 @@ def _restore_sqlite(file: Path, folder: Path) -> Path:
     schema.upgrade(f"sqlite:///{copy}")
     with closing(sqlite3.connect(copy)) as prepared:
         prepared.executescript(_begin_anew(schema="") + _END)
-        with _writers_shut_out(), closing(sqlite3.connect(_sqlite_path())) as live:
+        path = _sqlite_path()
+        # Every writing transaction takes this lock first: nobody writes in between.
+        with one_at_a_time(Path(f"{path}.lock")), closing(sqlite3.connect(path)) as live:
             present = keep_before("restore")
             prepared.backup(live)
     return present
@@ -195,6 +198,15 @@ def _refuse_to_replace(file: Path) -> None:
         raise CannotBackUp(f"{file} is the panel's own database; name another file.")
 
 
+def _refuse_unreadable(file: Path) -> None:
+    """SQLite says of it what it says of a file that is no database."""
+    try:
+        with file.open("rb") as backup:
+            backup.read(1)
+    except OSError as error:
+        raise CannotBackUp(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
 def _refuse_foreign(file: Path) -> None:
     """Refuse what is not a sound backup of a panel of this or an older version."""
     _refuse_unsound(file)
@@ -239,14 +251,6 @@ def _is_sqlite() -> bool:
 
 def _sqlite_path() -> str:
     return str(make_url(settings.database).database)
-
-
-@contextmanager
-def _writers_shut_out() -> Iterator[None]:
-    """Hold the lock that every writing transaction takes first."""
-    with Path(f"{_sqlite_path()}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager
@@ -299,8 +303,8 @@ def _run(*command: str, needs_password: bool = False) -> str:
 
 
 @contextmanager
-def _refusing_what_the_system_refuses() -> Iterator[None]:
+def _refusing_what_the_system_refuses(what: str = "backup") -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        raise CannotBackUp(f"The backup failed: {error}") from error
+        raise CannotBackUp(f"The {what} failed: {error}") from error

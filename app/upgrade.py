@@ -6,17 +6,14 @@ not, and commits, can be taken back by nothing else.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import backup, schema
 from .extensions import db, settings
 from .schema import CannotUpgrade
+from .turns import one_at_a_time
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +26,7 @@ def bring_up_to_date() -> None:
     """
     if _is_up_to_date():
         return
-    with _one_at_a_time(settings.instance / "migrate.lock"):
+    with one_at_a_time(settings.instance / "migrate.lock"):
         if not _is_up_to_date():  # nobody else was faster
             if settings.backup_before_upgrade == "yes" and schema.present() is not None:
                 _back_up()
@@ -53,14 +50,12 @@ def _back_up() -> None:
     except backup.CannotBackUp as error:
         raise CannotUpgrade(
             "The database was not brought up to date, and nothing was changed, since it could not "
-            f"be backed up first: {error} Put that right; or make a backup by other means, and set "
-            "MAILCOTE_BACKUP_BEFORE_UPGRADE=no for this once."
+            f"be backed up first: {_sentence(str(error))} Put that right; or make a backup by "
+            "other means, and set MAILCOTE_BACKUP_BEFORE_UPGRADE=no for this once."
         ) from error
     log.info("backed up before the upgrade to %s", file)
 
 
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _sentence(text: str) -> str:
+    """What a database's driver says has no full stop."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."

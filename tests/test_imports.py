@@ -92,13 +92,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Lists as spreadsheets read them, for pages and the command line.
     "spreadsheets": set(),
     "openapi": {"fields", "operations", "orjson", "pydantic"},
-    # What the operator's commands do, below the command line.
+    # What the operator's commands do, below the command line; some of it one process at a time.
+    "turns": set(),
     "schema": {"config", "errors", "extensions", "database", "alembic", "flask", "flask_migrate",
                "sqlalchemy"},
     "backup": {"config", "errors", "extensions", "database", "models", "schema", "clock",
-               "sqlalchemy"},
+               "sqlalchemy", "turns"},
     # A migration is taken back by a backup only, so that one is made before.
-    "upgrade": {"backup", "extensions", "schema", "sqlalchemy"},
+    "upgrade": {"backup", "extensions", "schema", "sqlalchemy", "turns"},
     "checks": {"config", "dns", "errors", "extensions", "database", "models", "schema", "export",
                "clock", "sqlalchemy"},
     # Telling people and programs of nodes and domains: these send, and operations say what is new.
@@ -130,7 +131,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "health": {*_OF_FACES, "checks", "counters", "figures", "heartbeats",
                "prometheus_client"},
     "cli": {*_OF_FACES, "app", "backup", "checks", "domain_notices", "schema", "demo", "server",
-            "housekeeping", "upgrade", "click"},
+            "housekeeping", "turns", "upgrade", "click"},
 }  # fmt: skip
 
 # Of these, an operation must not know that a request or a signed-in person exists.

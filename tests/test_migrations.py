@@ -297,7 +297,10 @@ def test_without_a_backup_nothing_is_changed(
     schema.scripts = to_come
     with (
         no_room(65536),
-        pytest.raises(schema.CannotUpgrade, match="MAILCOTE_BACKUP_BEFORE_UPGRADE=no"),
+        pytest.raises(
+            schema.CannotUpgrade,
+            match=r"first: .*[a-z]\. Put that right; .* MAILCOTE_BACKUP_BEFORE_UPGRADE=no",
+        ),
     ):
         upgrade.bring_up_to_date()
     assert schema.present() == NEWEST

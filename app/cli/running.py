@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from .. import backup, schema, upgrade
 from ..config import WrongSetting
 from ..demo.run import CannotRun
 from ..errors import OperationError
+from ..operations import OPERATIONS
 
 
 class CannotServe(Exception):
@@ -30,6 +32,15 @@ class NobodyReads(Exception):
 
 
 VERSION = version("mailcote")
+
+# Calls of programs that a hint may name, and the commands that do the same.
+_COMMANDS = {
+    "link-domain": "domain link --prove",
+    "unlink-domain": "domain unlink",
+    "check-domain": "domain check",
+}
+_NAMES = "|".join(map(re.escape, OPERATIONS))
+_CALL = re.compile(rf"(?P<alone> \()?\b(?P<name>{_NAMES})\b(?(alone)\))")
 
 _REFUSALS = (
     OperationError,
@@ -68,7 +79,7 @@ def refusing() -> Iterator[None]:
     try:
         yield
     except OperationError as error:
-        _refuse(str(error), error.recovery or "")
+        _refuse(str(error), for_terminals(error.recovery or ""))
     except _REFUSALS as error:
         _refuse(str(error))
     except SQLAlchemyError as error:
@@ -82,6 +93,18 @@ def refusing() -> Iterator[None]:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _refuse(f"{where}{error.strerror or error}")
+
+
+def for_terminals(hint: str) -> str:
+    """What to do, by the names of commands; what programs call and no command does has none."""
+
+    def named(match: re.Match[str]) -> str:
+        command = _COMMANDS.get(match["name"])
+        if command is None:
+            return "" if match["alone"] else match[0]
+        return f" (mailcote {command})" if match["alone"] else f"mailcote {command}"
+
+    return _CALL.sub(named, hint)
 
 
 def _refuse(reason: str, recovery: str = "") -> None:

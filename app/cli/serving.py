@@ -14,6 +14,7 @@ from ..config import Settings
 from ..demo import example
 from ..demo.run import run as run_demo
 from ..extensions import settings
+from ..turns import one_at_a_time
 from .running import CannotServe, commands, refusing, with_panel
 
 _SERVER = Path(__file__).parents[1] / "server.py"
@@ -51,7 +52,8 @@ def demo(port: int) -> None:
             "MAILCOTE_LOG_LEVEL": "warning",  # what it prints is to be read
         }
         _refuse_where_nobody_can_listen("127.0.0.1", port)
-        with example.one_at_a_time(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with one_at_a_time(folder / "demo.lock"):
             secrets = example.secrets_of(folder)
             if secrets is None:
                 for left_over in folder.glob("demo.db*"):

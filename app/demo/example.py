@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,15 +54,6 @@ def secrets_of(folder: Path) -> Secrets | None:
         return Secrets(**json.loads((folder / "secrets.json").read_text()))
     except (FileNotFoundError, TypeError, ValueError):  # none yet, or of another version
         return None
-
-
-@contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let only one demo at a time set this folder up."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "demo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def set_up(folder: Path) -> Secrets:

@@ -50,7 +50,7 @@ def accept_welcome(caller: Caller, *, token: Text, password: Password) -> Person
         raise NotFound("LINK_OVER", "This link has been used or is too old; ask for a new one.")
     person.welcome_digest = person.welcome_expires_at = None
     person.password_hash = password.hash(settings.person_bcrypt_cost)
-    _end_sessions(person.id)
+    end_sessions(person.id)
     disconnect_all(person.id)
     return person
 
@@ -82,7 +82,7 @@ def change_own_password(caller: Caller, *, present: Text, password: Password, ke
     _session(person, keep)
     person.password_hash = password.hash(settings.person_bcrypt_cost)
     person.welcome_digest = person.welcome_expires_at = None  # a link from before is over
-    _end_sessions(person.id, but=keep)
+    end_sessions(person.id, but=keep)
     disconnect_all(person.id)
 
 
@@ -95,7 +95,7 @@ def end_session(caller: Caller, *, session_id: Id) -> None:
 @operation(who="self", is_internal=True)
 def end_other_sessions(caller: Caller, *, keep: Id) -> None:
     """End all of one's own sessions but the one to keep."""
-    _end_sessions(_self(caller).id, but=keep)
+    end_sessions(_self(caller).id, but=keep)
 
 
 @operation(who="admin", is_internal=True)
@@ -134,7 +134,7 @@ def update_person(
         person.disabled_at = clock.now() if is_disabled else None
     if is_disabled:
         person.welcome_digest = person.welcome_expires_at = None
-        _end_sessions(person.id)
+        end_sessions(person.id)
     if projects is not None:
         _set_projects(caller, person, set(projects))
     db.session.flush()
@@ -197,7 +197,8 @@ def _session(person: Person, session_id: int) -> WebSession:
     return found
 
 
-def _end_sessions(person_id: int, *, but: int | None = None) -> None:
+def end_sessions(person_id: int, *, but: int | None = None) -> None:
+    """End all of somebody's sessions, and what was half begun; one may stay."""
     query = db.delete(WebSession).where(WebSession.person_id == person_id)
     if but is not None:
         query = query.where(WebSession.id != but)

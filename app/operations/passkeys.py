@@ -12,8 +12,9 @@ from ..errors import Conflict, Invalid, NotFound
 from ..extensions import db
 from ..fields import Id, Name, PasskeyAnswer
 from ..models import Passkey
+from .access import end_sessions
 from .operation import operation
-from .two_factor import end_sessions, go_without, locked
+from .two_factor import go_without, locked
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from ..caller import Caller
 from ..errors import Conflict, Forbidden, Invalid, NotFound
 from ..extensions import db
 from ..fields import Id, PersonEmail, PresentPassword, Text
-from ..models import HalfSession, Passkey, Person, RecoveryCode, TwoFactor, WebSession
+from ..models import HalfSession, Passkey, Person, RecoveryCode, TwoFactor
 from ..passwords import TypedPassword
 from ..throttle import give_back_sign_in, take_sign_in
+from .access import end_sessions
 from .operation import operation
 
 _WRONG = "This is not the present code. Wait for the next one in your app, and type that."
@@ -153,8 +154,3 @@ def _refuse_wrong(person: Person, password: TypedPassword) -> None:
 def _remove(person_id: int) -> None:
     for model in (TwoFactor, Passkey, RecoveryCode, HalfSession):
         db.session.execute(db.delete(model).where(model.person_id == person_id))
-
-
-def end_sessions(person_id: int, *, but: int | None = None) -> None:
-    query = db.delete(WebSession).where(WebSession.person_id == person_id)
-    db.session.execute(query if but is None else query.where(WebSession.id != but))

@@ -491,6 +491,14 @@ def test_it_refuses_what_is_no_backup(
     assert Mailcote(settings)("restore").code == 2
 
 
+def test_it_says_of_a_file_that_cannot_be_read_that_it_cannot(
+    settings: Settings, app: Flask, cast: Cast
+) -> None:
+    """As who lacks the right to, or has a disk that fails; root can read all but this."""
+    reason = "/mem cannot be read: Input/output error."
+    refuses_to_restore(settings, Path("/proc/self/mem"), reason)
+
+
 def test_it_refuses_another_programs_database(
     settings: Settings, app: Flask, cast: Cast, tmp_path: Path, database: str, postgres_url: str
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from app import create_app
 from app.caller import command_line
+from app.cli.running import for_terminals
 from app.operations import OPERATIONS
 from tests.applications import let_go
 
@@ -32,6 +33,42 @@ def test_a_claim_is_made_refused_and_given_up(mailcote: Mailcote) -> None:
     assert mailcote.done("domain", "unlink", "new.nl", "--project", "2").out == (
         "new.nl is no longer linked.\n"
     )
+
+
+def test_what_to_do_is_told_by_commands(mailcote: Mailcote) -> None:
+    """What programs call is of no use at a terminal."""
+    refused = mailcote("domain", "verify", "new.nl", "--project", "2")
+    assert "Begin with mailcote domain link --prove, which answers" in refused.err
+    app = create_app(mailcote.settings)
+    with app.app_context():
+        caller = command_line().in_project(1)
+        OPERATIONS["enable-email"](caller, domain="example.nl")
+        OPERATIONS["add-user"](caller, email="info@example.nl", password="a long pass phrase")
+    let_go(app)
+    for arguments in (
+        ("domain", "unlink", "example.nl"),
+        ("domain", "link", "example.nl", "--project", "2"),
+    ):
+        refused = mailcote(*arguments)
+        assert refused.code == 1
+        assert "Remove the mailboxes of the domain first, then try again." in refused.err
+
+
+@pytest.mark.parametrize(
+    ("hint", "told"),
+    [
+        ("Wait, or use unlink-domain.", "Wait, or use mailcote domain unlink."),
+        (
+            "Link it first (link-domain), then.",
+            "Link it first (mailcote domain link --prove), then.",
+        ),
+        ("Turn e-mail on first (enable-email).", "Turn e-mail on first."),
+        ("(see above) or relink-domains", "(see above) or relink-domains"),
+        ("", ""),
+    ],
+)
+def test_a_hint_names_commands(hint: str, told: str) -> None:
+    assert for_terminals(hint) == told
 
 
 def test_records_are_listed_and_taken_along(mailcote: Mailcote) -> None:
