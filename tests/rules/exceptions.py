@@ -9,7 +9,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "caller.caller_with_token": "whether a prefix was taken off it",
         "sync/asking.asker": "the same",
         "operations/claims._keep": "of a row with what was read of it before",
-        "sessions._begin": "of a row with what was read of it before",
+        "sessions/__init__._begin": "of a row with what was read of it before",
         "passwords.is_behind": "two hashes of ours, whether the row has the one that was proven",
     },
     "customers_reach_rows_through_their_project": {
@@ -76,8 +76,8 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "throttle._statement": "the two databases' names of one function",
     },
     "sessions_are_begun_in_one_place": {
-        "sessions._add_session": "this is the place",
-        "sessions._add_half": "this is the place of half a one",
+        "sessions/rows.add_session": "this is the place",
+        "sessions/rows.add_half": "this is the place of half a one",
         "web/auth._enter": "puts what was begun into the cookie",
     },
     "bodies_are_read_strictly": {"strict_json.read_body": "this is the reader"},

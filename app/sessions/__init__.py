@@ -1,4 +1,4 @@
-"""Signing in and out: the one place that makes a session, and what a session is worth.
+"""Signing in and out, and what a session is worth.
 
 The cookie holds a random credential, the database its digest and everything else. So signing out,
 a new password and disabling somebody end sessions at once, wherever the cookie was copied to.
@@ -14,16 +14,15 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from . import clock, passkeys, places, second_factor
-from .addresses import parse_contact
-from .caller import Caller, memberships
-from .credentials import HALF_SESSION, SESSION, digest, is_well_formed, make
-from .database import write_transaction
-from .errors import Busy, Invalid, OperationError
-from .extensions import db, settings
-from .models import (
+from .. import clock, places, second_factor
+from ..addresses import parse_contact
+from ..caller import Caller, memberships
+from ..credentials import HALF_SESSION, SESSION, digest, is_well_formed
+from ..database import write_transaction
+from ..errors import Busy, Invalid
+from ..extensions import db, settings
+from ..models import (
     HalfSession,
     KnownPlace,
     Passkey,
@@ -31,76 +30,56 @@ from .models import (
     TwoFactor,
     WebSession,
 )
-from .models.feed import record
-from .passwords import NewPassword, TypedPassword, matches
-from .throttle import give_back_passkey, give_back_sign_in, take_passkey, take_sign_in
+from ..passwords import NewPassword, TypedPassword, matches
+from ..throttle import give_back_sign_in, take_sign_in
+from .by_passkey import (
+    ask_passkey,
+    ask_proof_by_passkey,
+    prove_by_passkey,
+    sign_in_by_passkey,
+)
+from .refusals import HalfOver, WrongCode, WrongPasskey, WrongPassword, WrongProof
+from .rows import (
+    ABSOLUTE_SECONDS,
+    HALF_SECONDS,
+    add_entry,
+    add_half,
+    add_session,
+    note_proof,
+    record,
+)
+
+__all__ = [
+    "Begun",
+    "Found",
+    "HalfOver",
+    "WrongCode",
+    "WrongPasskey",
+    "WrongPassword",
+    "WrongProof",
+    "ask_passkey",
+    "ask_proof_by_passkey",
+    "begin_for",
+    "by_link",
+    "caller_of",
+    "confirm_places",
+    "find",
+    "finish",
+    "half_open",
+    "of_person",
+    "prove",
+    "prove_by_passkey",
+    "sign_in",
+    "sign_in_by_passkey",
+    "sign_out",
+]
 
 IDLE_SECONDS = 30 * 60
-ABSOLUTE_SECONDS = 12 * 3600
-HALF_SECONDS = 5 * 60  # to type a code in
 PROOF_SECONDS = 15 * 60  # for how long a password or code counts where it is asked for again
 SEEN_SECONDS = 60  # how exactly the last use of a session is known
 
 _HAS_APP = TwoFactor.confirmed_at.is_not(None).label("has_app")
 _HAS_PASSKEYS = db.exists().where(Passkey.person_id == Person.id).label("has_passkeys")
-
-
-class WrongPassword(OperationError):
-    """The address or the password is wrong; which of the two is never told."""
-
-    type = "unauthorized"
-    status = 422
-
-    def __init__(self) -> None:
-        super().__init__("WRONG_PASSWORD", "The address or the password is wrong.")
-
-
-class WrongCode(OperationError):
-    """The code is wrong, was used before, or is over."""
-
-    type = "unauthorized"
-    status = 422
-
-    def __init__(self) -> None:
-        super().__init__(
-            "WRONG_CODE",
-            "This code is wrong, or was used already. Wait for the next one in your app.",
-            field="code",
-        )
-
-
-class WrongProof(OperationError):
-    """Neither their password nor the present code."""
-
-    type = "unauthorized"
-    status = 422
-
-    def __init__(self) -> None:
-        super().__init__(
-            "WRONG_PROOF", "This is neither your password nor the present code.", field="proof"
-        )
-
-
-class WrongPasskey(OperationError):
-    """The passkey is none of the panel's or theirs, or answers what was not asked, or too late."""
-
-    type = "unauthorized"
-    status = 422
-
-    def __init__(self) -> None:
-        super().__init__(
-            "WRONG_PASSKEY", "This passkey does not work here. Try again, or use your password."
-        )
-
-
-class HalfOver(OperationError):
-    """The password was typed too long ago, or has changed since."""
-
-    type = "unauthorized"
-    status = 401
-
-    def __init__(self) -> None:
-        super().__init__("SIGN_IN_OVER", "This took too long; sign in again.")
 
 
 @dataclass(frozen=True)
@@ -152,13 +131,13 @@ def sign_in(
     stored = person.password_hash if person else None
     is_right = matches(password, stored or _dummy_hash(settings.person_bcrypt_cost))
     if person is None or stored is None or person.disabled_at or not is_right:
-        _record(f"person {typed}"[:320], "sign-in refused", address)
+        record(f"person {typed}"[:320], "sign-in refused", address)
         raise WrongPassword
     person_id = person.id
     try:
         begun = _begin(person_id, stored, address, user_agent, browser)
     except WrongPassword:
-        _record(f"person {typed}"[:320], "sign-in refused", address)
+        record(f"person {typed}"[:320], "sign-in refused", address)
         raise
     with suppress(Busy):  # who is signed in by now is not told to try again
         give_back_sign_in(typed, address)
@@ -186,78 +165,15 @@ def finish(half: str, code: str, *, address: str, user_agent: str, browser: str 
         actor, kind = f"person {person.email}"[:200], second_factor.use_up(person_id, code)
         if kind:
             db.session.delete(kept)
-            credential = _add_session(person, address, user_agent, browser)
-            _add_entry(actor, "sign-in", address, given=f"password {kind}")
+            credential = add_session(person, address, user_agent, browser)
+            add_entry(actor, "sign-in", address, given=f"password {kind}")
         else:
-            _add_entry(actor, "sign-in refused", address, given="code")
+            add_entry(actor, "sign-in refused", address, given="code")
     if not kind:
         raise WrongCode
     with suppress(Busy):
         second_factor.give_back_attempt(person_id, address)
     return credential
-
-
-def ask_passkey(address: str, browser: str) -> dict[str, Any]:
-    """What a browser needs to sign somebody in by a passkey; an attempt. Raises TooMany, Busy."""
-    take_passkey(address)
-    with write_transaction(is_lasting=False):
-        return passkeys.options_to_ask(passkeys.Asked("sign-in", browser))
-
-
-def sign_in_by_passkey(
-    answer: passkeys.Answer, *, address: str, user_agent: str, browser: str
-) -> str:
-    """Make a session; its credential. Raises WrongPasskey, TooMany, Busy."""
-    take_passkey(address)  # what is refused is entered in a log that only grows
-    with write_transaction():
-        used = passkeys.used(answer, passkeys.Asked("sign-in", browser), address=address)
-        person = db.session.get(Person, used.passkey.person_id) if used else None
-        is_right = person is not None and not person.disabled_at and bool(person.password_hash)
-        is_copy = used is not None and used.is_copy
-        actor = f"person {person.email}"[:200] if person else "person "
-        if person and is_right and not is_copy:
-            credential = _add_session(person, address, user_agent, browser)
-            _add_entry(actor, "sign-in", address, given="passkey")
-        else:
-            is_right = False
-            given = "passkey-copy" if is_copy else "passkey"
-            _add_entry(actor, "sign-in refused", address, given=given)
-    if not is_right:
-        raise WrongPasskey
-    with suppress(Busy):
-        give_back_passkey(address)
-    return credential
-
-
-def ask_proof_by_passkey(caller: Caller, session_id: int) -> dict[str, Any]:
-    """What a browser needs to prove by a passkey who somebody is. Raises TooMany, Busy."""
-    take_passkey(caller.address or "")
-    with write_transaction(is_lasting=False):
-        asked = passkeys.Asked.of_session("proof", session_id)
-        return passkeys.options_to_ask(asked, caller.person_id)
-
-
-def prove_by_passkey(caller: Caller, session_id: int, answer: passkeys.Answer) -> None:
-    """Take a passkey as a proof for the next quarter of an hour.
-
-    Raises WrongPasskey, TooMany, Busy.
-    """
-    asked = passkeys.Asked.of_session("proof", session_id)
-    take_passkey(caller.address or "")
-    with write_transaction():
-        used = passkeys.used(
-            answer, asked, address=caller.address or "", person_id=caller.person_id
-        )
-        is_right = used is not None and not used.is_copy
-        if is_right:
-            _note_proof(session_id)
-        else:
-            given = "passkey-copy" if used else ""
-            _add_entry(caller.actor, "proof refused", caller.address, given=given)
-    if not is_right:
-        raise WrongPasskey
-    with suppress(Busy):
-        give_back_passkey(caller.address or "")
 
 
 def prove(caller: Caller, session_id: int, typed: str) -> None:
@@ -286,9 +202,9 @@ def prove(caller: Caller, session_id: int, typed: str) -> None:
             else password.is_behind(person.password_hash)
         )
         if is_right:
-            _note_proof(session_id)
+            note_proof(session_id)
         else:
-            _add_entry(caller.actor, "proof refused", address)
+            add_entry(caller.actor, "proof refused", address)
     if not is_right:
         raise WrongProof
     with suppress(Busy):
@@ -352,7 +268,7 @@ def sign_out(caller: Caller, session_id: int) -> None:
     """End one session, wherever its cookie has got to."""
     with write_transaction() as session:
         session.execute(db.delete(WebSession).where(WebSession.id == session_id))
-        _add_entry(caller.actor, "sign-out", caller.address)
+        add_entry(caller.actor, "sign-out", caller.address)
 
 
 def caller_of(person: Person, address: str) -> Caller:
@@ -379,34 +295,10 @@ def _begin(
         if person is None or person.disabled_at or person.password_hash != proven:
             raise WrongPassword
         if second_factor.has_any(person_id):
-            return Begun(_add_half(person_id), is_half=True)
-        credential = _add_session(person, address, user_agent, browser)
-        _add_entry(f"person {person.email}"[:200], "sign-in", address)
+            return Begun(add_half(person_id), is_half=True)
+        credential = add_session(person, address, user_agent, browser)
+        add_entry(f"person {person.email}"[:200], "sign-in", address)
     return Begun(credential, is_half=False)
-
-
-def _add_session(person: Person, address: str, user_agent: str, browser: str) -> str:
-    places.note(person.id, browser, address, user_agent)
-    credential = make(SESSION)
-    ended = clock.from_now(seconds=-ABSOLUTE_SECONDS)
-    db.session.execute(db.delete(WebSession).where(WebSession.created_at < ended))
-    db.session.add(
-        WebSession(
-            digest=digest(credential),
-            person_id=person.id,
-            address=address,
-            user_agent=user_agent[:200],
-        )
-    )
-    return credential
-
-
-def _add_half(person_id: int) -> str:
-    credential = make(HALF_SESSION)
-    over = clock.from_now(seconds=-HALF_SECONDS)
-    db.session.execute(db.delete(HalfSession).where(HalfSession.created_at < over))
-    db.session.add(HalfSession(digest=digest(credential), person_id=person_id))
-    return credential
 
 
 def _half(credential: str) -> HalfSession | None:
@@ -417,11 +309,6 @@ def _half(credential: str) -> HalfSession | None:
     if half is None or clock.is_over(half.created_at, HALF_SECONDS):
         return None
     return half
-
-
-def _note_proof(session_id: int) -> None:
-    found = db.update(WebSession).where(WebSession.id == session_id)
-    db.session.execute(found.values(proven_at=clock.now()))
 
 
 def _typed(email: str) -> str:
@@ -449,12 +336,3 @@ def _note_use(found: WebSession) -> None:
     # A database that cannot be written now is no reason to refuse a page.
     with suppress(Busy), write_transaction(is_lasting=False) as session:
         session.execute(query)
-
-
-def _record(actor: str, action: str, address: str) -> None:
-    with write_transaction():
-        _add_entry(actor, action, address)
-
-
-def _add_entry(actor: str, action: str, address: str | None, given: str = "") -> None:
-    record(db.session(), actor=actor, address=address, action=action, given=given)
