@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.processes import eventually
+
 RELEASES = {"bookworm": "2.3", "trixie": "2.4"}  # and the series of Dovecot that comes with it
 COMMAND = ("debootstrap", "--variant=minbase", "--include=ca-certificates,curl,python3,openssl")
 # Nothing that is started in a tree outlives the command, nor do its mounts.
@@ -72,10 +74,21 @@ def run(
     )
 
 
+def is_numbering(spaces: Path) -> bool:
+    """Whether processes begin to be numbered anew there; before, there is no such space."""
+    try:
+        return (spaces / "pid_for_children").readlink() != Path("/proc/self/ns/pid").readlink()
+    except FileNotFoundError:
+        return False
+
+
 @contextmanager
 def serving(root: Path) -> Iterator[list[str]]:
     """Run Dovecot and Postfix as they are configured, on a network that is only theirs; yields
-    the beginning of a command that runs beside them, outside the tree."""
+    the beginning of a command that runs beside them, outside the tree.
+
+    It shares their process numbers: Dovecot 2.3 ends a session by killing the number of a process,
+    which elsewhere is somebody else's."""
     # This shell stays their first process, whose end is the end of all. It cannot be Postfix: that
     # changes its user for a while, and is then not told that `unshare` is gone (prctl(2)).
     start = 'ip link set lo up && chroot "$0" sh -c "dovecot -F & exec postfix start-fg"; exit'
@@ -86,7 +99,9 @@ def serving(root: Path) -> Iterator[list[str]]:
         stderr=subprocess.STDOUT,
     )
     try:
-        yield ["nsenter", f"--net=/proc/{running.pid}/ns/net"]
+        spaces = Path(f"/proc/{running.pid}/ns")
+        eventually(lambda: is_numbering(spaces))
+        yield ["nsenter", f"--net={spaces}/net", f"--pid={spaces}/pid_for_children"]
     finally:
         running.kill()
         said = running.communicate()[0].decode(errors="replace")

@@ -236,8 +236,9 @@ class MailServer:
 
     def _lay_out_postfix(self) -> None:
         config = self.root / "postfix"
-        shutil.copytree("/etc/postfix/dynamicmaps.cf.d", config / "dynamicmaps.cf.d")
-        shutil.copy("/etc/postfix/dynamicmaps.cf", config)
+        config.mkdir()
+        for lists in Path("/etc/postfix").glob("dynamicmaps.cf*"):  # one, or one for each package
+            subprocess.run(["cp", "-r", lists, config], check=True)
         for name in ("backups", "senders", "undecided"):
             (self.root / "etc" / name).write_text(self.text(f"postfix-{name}"))
         local = LOCAL_POSTFIX.format(root=self.root, daemons=POSTFIX_DAEMONS)
