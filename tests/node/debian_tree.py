@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ COMMAND = ("debootstrap", "--variant=minbase", "--include=ca-certificates,curl,p
 # Nothing that is started in a tree outlives the command, nor do its mounts.
 CONTAINED = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 PATIENCE = 120
+PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ROOT = Path(__file__).parents[2]
+PROJECT = ROOT / "pyproject.toml"
 _too_slow: list[str] = []  # a second release is not tried where the first took too long
 
 
@@ -64,7 +68,7 @@ def run(
     root: Path, *command: str, text: str = "", environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command in the tree, with this on its standard input."""
-    variables = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **(environment or {})}
+    variables = {"PATH": PATH, **(environment or {})}
     return subprocess.run(
         [*CONTAINED, "chroot", str(root), *command],
         input=text,
@@ -107,3 +111,30 @@ def serving(root: Path) -> Iterator[list[str]]:
         said = running.communicate()[0].decode(errors="replace")
         if said:
             print(said)
+
+
+# What this Python is made of, and the tests, seen from within the tree as they are from outside.
+_LENT = tuple(dict.fromkeys((sys.base_prefix, sys.prefix, str(ROOT))))
+_LEND = """
+tree=$1; shift
+for folder in "$@"; do
+  [ "$folder" != -- ] || break
+  mkdir -p "$tree$folder" && mount --bind "$folder" "$tree$folder" || exit 1
+done
+while [ "$1" != -- ]; do shift; done; shift
+mount -t proc proc "$tree/proc" && mount --rbind /dev "$tree/dev" && ip link set lo up || exit 1
+exec chroot "$tree" "$@"
+"""
+
+
+def run_tests(root: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    """Run tests by this Python with the programs of the tree, on a network that is only theirs."""
+    pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(PROJECT))
+    within = [str(root), *_LENT, "--", "env", "-C", str(ROOT), *pytest, *tests]
+    variables = {"PATH": PATH, "HOME": "/root", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [*CONTAINED, "--net", "sh", "-c", _LEND, "sh", *within],
+        capture_output=True,
+        text=True,
+        env=variables,
+    )

@@ -248,6 +248,13 @@ def test_it_lives(computer: Computer) -> None:
     assert (done.returncode, "skipped" in done.stdout) == (0, False), done.stdout[-5000:]
 
 
+@pytest.mark.long
+def test_homes_and_backups_live(computer: Computer) -> None:
+    """All of placement, with this release's Dovecot and Postfix."""
+    done = debian_tree.run_tests(computer.root, "tests/node/test_placement.py")
+    assert (done.returncode, "skipped" in done.stdout) == (0, False), done.stdout[-5000:]
+
+
 @contextmanager
 def lively(computer: Computer) -> Iterator[None]:
     """Its servers make nobody wait meanwhile, and their log is where tests can read it."""
