@@ -13,7 +13,18 @@ from sqlalchemy import func, select
 
 from . import clock
 from .extensions import db, settings
-from .models import AuditEntry, DnsCheck, Domain, Feed, HeldCall, Mailbox, Node, PurgeOrder, ZoneJob
+from .models import (
+    RESTORED_AT,
+    AuditEntry,
+    DnsCheck,
+    Domain,
+    Feed,
+    HeldCall,
+    Mailbox,
+    Node,
+    PurgeOrder,
+    ZoneJob,
+)
 
 DOMAIN_STATES = ("off", "checking", "pending", "receiving", "ready", "attention", "blocked")
 NODE_STATES = ("waiting", "up", "late", "down", "paused", "lost")
@@ -24,11 +35,13 @@ _LAST_BACKUP = (
 
 def read() -> Iterator[GaugeMetricFamily]:
     """All of them. Needs an application context; raises SQLAlchemyError."""
-    feed, last_backup = db.session.execute(select(Feed, _LAST_BACKUP)).one()
+    feed, restored_at, last_backup = db.session.execute(
+        select(Feed, RESTORED_AT, _LAST_BACKUP)
+    ).one()
     yield _one("mailcote_revision", "The revision nodes are to have applied.", feed.revision)
     yield _mailboxes()
     yield _domains()
-    yield from _nodes(feed)
+    yield from _nodes(feed, restored_at)
     yield from _backup(last_backup)
     yield _disk()
     yield _one(
@@ -76,7 +89,7 @@ def _domains() -> GaugeMetricFamily:
     )
 
 
-def _nodes(feed: Feed) -> Iterator[GaugeMetricFamily]:
+def _nodes(feed: Feed, restored_at: int | None) -> Iterator[GaugeMetricFamily]:
     """One that is paused or lost is awaited by nobody, so it is not behind either."""
     totals = dict.fromkeys(NODE_STATES, 0)
     silent = _of_node("mailcote_node_seconds_since_sync", "Seconds since a node last asked.")
@@ -88,17 +101,11 @@ def _nodes(feed: Feed) -> Iterator[GaugeMetricFamily]:
             continue
         if node.last_sync_at:
             silent.add_metric([node.name], max(0.0, clock.seconds_since(node.last_sync_at)))
-        behind.add_metric([node.name], _behind(node, feed))
+        lag = node.behind(feed, restored_at)
+        behind.add_metric([node.name], feed.revision if lag is None else lag)
         trouble.add_metric([node.name], bool(node.flags))
     yield _by_state("mailcote_nodes", "Mail nodes by state.", totals)
     yield from (silent, behind, trouble)
-
-
-def _behind(node: Node, feed: Feed) -> int:
-    """All of it, for one that has nothing yet or something of before a restore."""
-    if node.applied_revision is None or node.applied_epoch != feed.epoch:
-        return feed.revision
-    return max(0, feed.revision - node.applied_revision)
 
 
 def _backup(last: str | None) -> Iterator[GaugeMetricFamily]:

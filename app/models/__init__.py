@@ -12,13 +12,14 @@ from .entering import (
     RecoveryCode,
     TwoFactor,
 )
-from .feed import AuditEntry, Feed
+from .feed import RESTORED_AT, AuditEntry, Feed
 from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PastHome, PurgeAck, PurgeOrder
 from .nodes import KeyOffer, Node, NodeRequest, SyncKey
 from .people import Membership, Person, Project, Token, WebSession
 from .throttle import Bucket
 
 __all__ = [
+    "RESTORED_AT",
     "Assistant",
     "AuditEntry",
     "Bucket",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Index, Table, Update, bindparam, event, func, insert, inspect, update
+from sqlalchemy import Index, Table, Update, bindparam, event, func, insert, inspect, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -97,6 +97,11 @@ def record(
     }
     session.execute(_RECORD, line)
 
+
+# The revision at which the present epoch began; NULL where nothing was ever restored.
+RESTORED_AT = (
+    select(func.max(AuditEntry.revision)).where(AuditEntry.action == "restore").scalar_subquery()
+)
 
 Exported = Domain | Feed | Mailbox | PurgeAck | PurgeOrder
 

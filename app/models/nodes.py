@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from .. import clock
 from ..extensions import Base
 from .columns import Digest, Id, Moment, Name, Text, Word
+from .feed import Feed
 
 State = Literal["waiting", "up", "late", "down", "paused", "lost"]
 Flag = Literal["drift", "trouble"]
@@ -75,6 +76,18 @@ class Node(Base):
         if silent < LATE_SECONDS:
             return "up"
         return "late" if silent < DOWN_SECONDS else "down"
+
+    def behind(self, feed: Feed, restored_at: int | None) -> int | None:
+        """How many changes it has yet to apply; None while it has said nothing of what it holds.
+
+        Revisions of two epochs do not compare: to what it held before the panel was restored (at
+        `restored_at`), that is one change, which it takes whole, and all since are further ones.
+        """
+        if self.applied_revision is None:
+            return None
+        if self.applied_epoch == feed.epoch:
+            return max(0, feed.revision - self.applied_revision)
+        return feed.revision if restored_at is None else feed.revision - restored_at + 1
 
 
 def is_awaited() -> ColumnElement[bool]:

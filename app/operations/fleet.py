@@ -17,6 +17,7 @@ from ..errors import NotFound
 from ..extensions import db
 from ..fields import NODE_NAME
 from ..models import (
+    RESTORED_AT,
     Domain,
     Feed,
     KeyOffer,
@@ -71,9 +72,9 @@ class NodeRow:
 def nodes(caller: Caller) -> list[NodeRow]:
     """All nodes with their lag."""
     refuse_all_but_admins(caller)
-    feed = db.session.scalars(select(Feed)).one()
+    feed, restored_at = db.session.execute(select(Feed, RESTORED_AT)).one()
     return [
-        NodeRow(node, _behind(node, feed), is_of_before=_is_of_before(node, feed))
+        NodeRow(node, node.behind(feed, restored_at), is_of_before=_is_of_before(node, feed))
         for node in db.session.scalars(select(Node).order_by(Node.name))
     ]
 
@@ -93,7 +94,10 @@ def node(caller: Caller, name: str) -> NodeRow:
     """One node with its keys and its last requests. Raises NotFound."""
     found = one(caller, name)
     offered = KeyOffer.node_id == found.id
-    feed, offer = db.session.execute(select(Feed, KeyOffer).outerjoin(KeyOffer, offered)).one()
+    feed, restored_at, offer = db.session.execute(
+        select(Feed, RESTORED_AT, KeyOffer).outerjoin(KeyOffer, offered)
+    ).one()
+    behind = found.behind(feed, restored_at)
     keys = db.session.scalars(
         select(SyncKey).where(SyncKey.node_id == found.id).order_by(SyncKey.id.desc())
     ).all()
@@ -109,7 +113,7 @@ def node(caller: Caller, name: str) -> NodeRow:
     count = len(homed)
     if count == DOMAINS_SHOWN:
         count = db.session.scalar(select(func.count()).select_from(Domain).where(is_home)) or 0
-    return NodeRow(found, _behind(found, feed), keys, requests, _open(offer), homed, count)
+    return NodeRow(found, behind, keys, requests, _open(offer), homed, count)
 
 
 def key_offer(node: Node) -> KeyOffer | None:
@@ -199,9 +203,3 @@ def _began_by(since: Any, moment: str) -> ColumnElement[bool]:
 def _is_of_before(node: Node, feed: Feed) -> bool:
     is_of_another = node.applied_epoch not in (None, feed.epoch)
     return is_of_another and not feed.shrink_is_meant and not node.lost_at
-
-
-def _behind(node: Node, feed: Feed) -> int | None:
-    if node.applied_revision is None or node.applied_epoch != feed.epoch:
-        return None
-    return max(0, feed.revision - node.applied_revision)

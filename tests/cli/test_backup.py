@@ -33,6 +33,7 @@ from app.models import (
     Assistant,
     Feed,
     KeyOffer,
+    Node,
     OAuthClient,
     OAuthCode,
     OAuthToken,
@@ -40,7 +41,7 @@ from app.models import (
     WebSession,
     ZoneJob,
 )
-from app.operations import OPERATIONS
+from app.operations import OPERATIONS, fleet
 from app.operations.access import welcomed
 from app.operations.links import linked
 from tests.applications import let_go
@@ -448,6 +449,28 @@ def test_zones_are_written_anew(settings: Settings, app: Flask, cast: Cast, file
     mailcote.done("restore", str(file))
     with app.app_context():
         assert db.session.scalars(db.select(ZoneJob.done_at)).all() == [None]
+
+
+def test_nodes_have_one_change_to_apply_and_all_that_follow(
+    settings: Settings, app: Flask, cast: Cast, file: Path
+) -> None:
+    add_mailboxes(app, "info", "sales")
+    mailcote = Mailcote(settings)
+    mailcote.done("backup", str(file))
+    add_mailboxes(app, "later")
+    with app.app_context():
+        feed = db.session.scalars(sa.select(Feed)).one()
+        values = {"applied_epoch": feed.epoch, "applied_revision": feed.revision}
+    mailcote.done("restore", str(file))
+    with app.app_context(), write_transaction() as session:  # what it asks with until it follows
+        session.execute(sa.update(Node).where(Node.name == "mpi01").values(values))
+    for names, changes in (((), 1), (("one", "two"), 3)):
+        add_mailboxes(app, *names)
+        with app.app_context():
+            assert fleet.node(command_line(), "mpi01").behind == changes
+            assert [row.behind for row in fleet.nodes(command_line())] == [changes]
+        told = app.test_client().get("/metrics", headers={"Host": "127.0.0.1:8000"})
+        assert f'mailcote_node_revisions_behind{{node="mpi01"}} {changes}.0\n' in told.text
 
 
 def test_it_restores_while_four_write(
