@@ -1,25 +1,23 @@
 """Telling people and programs what happened to nodes: a mail to the admins, a POST to a webhook.
 
-Nothing of it is secret: the name of a node, what happened, and where to look. Whatever goes wrong
-is left in the log; the pages show the same.
+Nothing of it is secret: the name of a node, what happened, and where to look. What cannot be told
+is tried again for a day; whatever goes wrong is left in the log, and the pages show the same.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from email.message import EmailMessage
 from functools import partial
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
 from .extensions import settings
 from .mailing import at_most, attempt, can_mail, notice, send
+from .models import NodeAlert
 from .operations import alerts
-from .operations.alerts import Alert
-
-log = logging.getLogger(__name__)
+from .operations.alerts import Way
 
 WEBHOOK_SECONDS = 5
 _SUBJECTS = {
@@ -38,37 +36,57 @@ _SENTENCES = {
 
 
 def send_what_is_new() -> None:
-    """Tell what nobody has been told yet, once whichever process looks. Raises Busy."""
-    if not can_mail() and not settings.alert_webhook:
+    """Tell what nobody has been told yet, whichever process looks. Raises Busy."""
+    ways: list[Way] = ["mail"] if can_mail() else []
+    if settings.alert_webhook:
+        ways.append("webhook")
+    if not ways:
         return
-    news = alerts.claim()
+    alerts.notice(ways)
+    if "mail" in ways:
+        _mail()
+    if "webhook" in ways:
+        _post_all()
+
+
+def _mail() -> None:
+    news = alerts.take("mail")
     if not news:
         return
-    if can_mail() and (recipients := alerts.admins()):
-        attempt("an alert", "mail", partial(send, message_of(news, recipients)))
-    if settings.alert_webhook:
+    recipients = alerts.admins()
+    work = partial(send, message_of(news, recipients)) if recipients else None
+    if work is None or attempt("an alert", "mail", work):
+        alerts.told(news)
+
+
+def _post_all() -> None:
+    while news := alerts.take("webhook", alerts.AT_ONCE):
         for alert in news:
-            attempt("an alert", "webhook", partial(_post, settings.alert_webhook, alert))
+            if not attempt("an alert", "webhook", partial(_post, settings.alert_webhook, alert)):
+                return
+            alerts.told([alert])
 
 
-def message_of(news: Sequence[Alert], recipients: Sequence[str]) -> EmailMessage:
+def message_of(news: Sequence[NodeAlert], recipients: Sequence[str]) -> EmailMessage:
     """One mail of all that happened."""
     nodes = {alert.node for alert in news}
-    is_one = len(news) == 1
-    said = f"{news[0].node} {_SUBJECTS[news[0].event]}" if is_one else f"News of {len(nodes)} nodes"
+    happened = ", ".join(_SUBJECTS[alert.event] for alert in news)
+    said = f"{news[0].node} {happened}" if len(nodes) == 1 else f"News of {len(nodes)} nodes"
     lines = [
-        f"{alert.node} {_SENTENCES[alert.event]}\n{settings.public_url}/admin/nodes/{alert.node}\n"
+        f"{alert.node} {_SENTENCES[alert.event]} ({alert.at})\n"
+        f"{settings.public_url}/admin/nodes/{alert.node}\n"
         for alert in news
     ]
     return notice(said, "\n".join(lines), recipients)
 
 
-def _post(address: str, alert: Alert) -> None:
-    """Tell a webhook. An answer that points elsewhere is not followed."""
+def _post(address: str, alert: NodeAlert) -> None:
+    """Tell a webhook; only 2xx says that it was told. An answer that points elsewhere is not
+    followed. Raises OSError, HTTPException."""
     url = urlsplit(address)
     make = HTTPSConnection if url.scheme == "https" else HTTPConnection
     connection = make(url.hostname or "", url.port, timeout=WEBHOOK_SECONDS)
-    body = json.dumps(vars(alert))
+    body = json.dumps({name: getattr(alert, name) for name in ("event", "node", "state", "at")})
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:
         with at_most(WEBHOOK_SECONDS, lambda: connection.sock):
@@ -76,5 +94,5 @@ def _post(address: str, alert: Alert) -> None:
             status = connection.getresponse().status
     finally:
         connection.close()
-    if status >= 300:
-        log.warning("the webhook for alerts answered %d", status)
+    if not 200 <= status < 300:
+        raise HTTPException(f"the webhook for alerts answered {status}")

@@ -52,6 +52,7 @@ _ENDING = (
     "password_links",
     "key_offers",
     "held_calls",
+    "node_alerts",
     "oauth_codes",
     "oauth_tokens",
 )

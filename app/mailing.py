@@ -43,13 +43,16 @@ def notice(subject: str, text: str, recipients: Sequence[str]) -> EmailMessage:
     return message
 
 
-def attempt(what: str, way: str, work: Callable[[], None]) -> None:
-    """Send; whoever cannot be reached must not keep others from being told."""
+def attempt(what: str, way: str, work: Callable[[], None]) -> bool:
+    """Send, and say whether that went well; whoever cannot be reached must not keep others from
+    being told."""
     try:
         work()
     except (OSError, smtplib.SMTPException, HTTPException, ValueError) as error:
         # Not its text: a server's answer may repeat what it was sent.
         log.warning("%s could not be sent by %s: %s", what, way, type(error).__name__)
+        return False
+    return True
 
 
 def send(message: EmailMessage) -> None:

@@ -1,12 +1,15 @@
-"""Alerts about nodes: to a real mail server and a real web server on this machine, once each."""
+"""Alerts about nodes: to a real mail server and a real web server on this machine."""
 
 from __future__ import annotations
 
 import json
 import logging
+import signal
 import socketserver
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,8 +27,9 @@ from app.config import Settings
 from app.database import write_transaction
 from app.domain_notices import send_what_is_new as tell_of_domains
 from app.extensions import db
-from app.models import DnsCheck, Node
+from app.models import DnsCheck, Node, NodeAlert
 from app.operations import OPERATIONS
+from tests.cli.mailcote import environment
 from tests.conftest import ON_BOTH, Cast
 
 ADMINS = ["one@people.example", "two@people.example"]
@@ -45,6 +49,7 @@ class Outside:
     mails: list[tuple[list[str], str]] = field(default_factory=list)
     posts: list[dict[str, Any]] = field(default_factory=list)
     status: int = 204
+    on_mail: Callable[[], None] = lambda: None
     smtp: int = 0
     http: int = 0
 
@@ -73,6 +78,7 @@ def _mail_server(outside: Outside) -> Iterator[None]:
                     self.wfile.write(b"354 go on\r\n")
                     lines = iter(lambda: self.rfile.readline().decode(), ".\r\n")
                     outside.mails.append((to, "".join(lines)))
+                    outside.on_mail()
                 self.wfile.write(b"221 bye\r\n" if verb == "QUIT" else b"250 fine\r\n")
 
     with _serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session)) as port:
@@ -233,14 +239,95 @@ def test_who_cannot_be_reached_does_not_keep_the_other_from_it(
     with caplog.at_level(logging.WARNING):
         app.extensions["mailcote"] = replace(present, smtp_url="smtp://user:a-secret@127.0.0.1:1")
         let(**LONG_AGO)
+        assert (outside.events, outside.mails) == (["mpi01 down"], [])
+        after(61)
         app.extensions["mailcote"] = replace(present, alert_webhook="http://127.0.0.1:1/a-secret")
         let(last_sync_at=clock.now())
     app.extensions["mailcote"] = present
     assert outside.events == ["mpi01 down"]
-    assert outside.subjects == ["[Mailcote] mpi01 is back"]
+    assert outside.subjects == ["[Mailcote] mpi01 is down, is back"]
     assert "by mail" in caplog.text
     assert "by webhook" in caplog.text
     assert "a-secret" not in caplog.text
+    after(61)
+    send_what_is_new()
+    assert outside.events == ["mpi01 down", "mpi01 back"]
+
+
+def after(seconds: int) -> None:
+    """Let it be so long since alerts were tried; what waits behind them was not yet."""
+    with write_transaction() as session:
+        for alert in session.scalars(db.select(NodeAlert).where(NodeAlert.tried_at.is_not(None))):
+            alert.tried_at = clock.from_now(seconds=-seconds)
+
+
+def test_what_is_refused_is_told_later_and_in_order(core: Cast, outside: Outside) -> None:
+    outside.status = 503
+    let(**LONG_AGO)
+    for seconds, posts in ((0, 1), (58, 1), (61, 2), (118, 2), (121, 3), (238, 3), (241, 4)):
+        after(seconds)
+        send_what_is_new()
+        assert len(outside.posts) == posts, seconds
+    outside.status = 204
+    let(last_sync_at=clock.now())
+    assert len(outside.posts) == 4, "what came later waits as well"
+    after(481)
+    send_what_is_new()
+    assert outside.events == ["mpi01 down"] * 5 + ["mpi01 back"]
+    assert len(outside.mails) == 2, "nobody gets a mail again because of it"
+
+
+def test_what_could_not_be_told_for_a_day_is_no_news(core: Cast, outside: Outside) -> None:
+    outside.status = 503
+    let(**LONG_AGO)
+    outside.status = 204
+    with write_transaction() as session:
+        session.execute(db.update(NodeAlert).values(at=clock.from_now(seconds=-86401)))
+    after(3601)
+    send_what_is_new()
+    assert (len(outside.posts), db.session.scalar(db.select(NodeAlert))) == (1, None)
+    let(last_sync_at=clock.now())
+    assert outside.events == ["mpi01 down", "mpi01 back"]
+
+
+def test_more_than_are_taken_at_once_are_all_told(core: Cast, outside: Outside) -> None:
+    for number in range(2, 14):
+        OPERATIONS["add-node"](command_line(), name=f"mpi{number:02}")
+    let(**LONG_AGO)
+    assert outside.events == [f"mpi{number:02} down" for number in range(1, 14)]
+
+
+SENDER = "from app import create_app\nfrom app.alerts import send_what_is_new as tell\n"
+
+
+@pytest.mark.real
+def test_a_process_that_is_killed_while_it_sends_loses_nothing(
+    core: Cast, app: Flask, outside: Outside
+) -> None:
+    """Killed once the mail server has the whole mail: whether it has been sent, nobody knows."""
+    db.session.execute(db.update(Node).values(**LONG_AGO))
+    db.session.commit()
+    present = app.extensions["mailcote"]
+    variables = environment(
+        present,
+        MAILCOTE_SMTP_URL=present.smtp_url,
+        MAILCOTE_MAIL_FROM=present.mail_from,
+        MAILCOTE_ALERT_WEBHOOK=present.alert_webhook,
+    )
+    program = f"{SENDER}with create_app().app_context(): tell()"
+    sender = subprocess.Popen([sys.executable, "-c", program], env=variables)
+    outside.on_mail = sender.kill
+    assert sender.wait() == -signal.SIGKILL
+    outside.on_mail = lambda: None
+    assert (len(outside.mails), outside.events) == (1, [])
+    send_what_is_new()
+    assert len(outside.mails) == 1, "whoever took it may still be at it"
+    assert outside.events == ["mpi01 down"], "nobody had taken this yet"
+    after(61)
+    for _twice in range(2):
+        send_what_is_new()
+    assert outside.subjects == ["[Mailcote] mpi01 is down"] * 2
+    assert outside.events == ["mpi01 down"]
 
 
 def test_a_webhook_that_points_elsewhere_is_not_followed(core: Cast, outside: Outside) -> None:

@@ -104,7 +104,7 @@ MAY_IMPORT: dict[str, set[str]] = {
                "clock", "sqlalchemy"},
     # Telling people and programs of nodes and domains: these send, and operations say what is new.
     "mailing": {"config", "extensions"},
-    "alerts": {"extensions", "mailing", "operations"},
+    "alerts": {"extensions", "mailing", "models", "operations"},
     "domain_notices": {"extensions", "mailing", "operations"},
     "housekeeping": {"alerts", "authorization", "caller", "calls", "domain_notices", "errors",
                      "export", "heartbeats", "operations", "places", "sign_in_notices", "throttle",

@@ -14,7 +14,7 @@ from .entering import (
 )
 from .feed import RESTORED_AT, AuditEntry, Feed
 from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PastHome, PurgeAck, PurgeOrder
-from .nodes import KeyOffer, Node, NodeRequest, SyncKey
+from .nodes import KeyOffer, Node, NodeAlert, NodeRequest, SyncKey
 from .people import Membership, Person, Project, Token, WebSession
 from .throttle import Bucket
 
@@ -37,6 +37,7 @@ __all__ = [
     "MailboxUsage",
     "Membership",
     "Node",
+    "NodeAlert",
     "NodeRequest",
     "OAuthClient",
     "OAuthCode",

@@ -1,47 +1,80 @@
-"""Which nodes somebody has to be told of: each event is handed out once, to whoever asks first.
+"""Which nodes somebody has to be told of, and what has yet to be told by mail or webhook.
 
-What was told stands beside the node. It is written before anything is sent, in a transaction that
-locks the row: of several processes that look at once, one sends.
+Each event is noticed once, by whichever process looks first: what was noticed stands beside the
+node, and what is to be told of it is written in the same transaction. It stays until it has been
+told. Who sends it takes it for a while first, in a transaction of its own, so that of several
+processes one sends; a process that dies meanwhile leaves it to whoever looks after that while. So
+each event is told at least once, and twice only where somebody died between sending and noting it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from .. import clock
 from ..database import write_transaction
 from ..extensions import db
-from ..models import Node, Person
+from ..models import Node, NodeAlert, Person
 
 Event = Literal["down", "back", "drift", "trouble"]
+Way = Literal["mail", "webhook"]
 # A node whose trouble comes and goes is told of once in so long.
 QUIET_SECONDS = 3600
+# What could not be told is tried again after a minute, two, four and so on; what nobody could be
+# told of for a day, the pages have shown for as long. The first pause is longer than sending takes.
+FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP_SECONDS = 60, 3600, 86400
+AT_ONCE = 10  # the most that are taken to be sent one by one, each in a few seconds
 
 
-@dataclass(frozen=True)
-class Alert:
-    """Something that happened to a node; `state` is its state then."""
-
-    event: Event
-    node: str
-    state: str
-    at: str
-
-
-def claim() -> list[Alert]:
-    """What nobody has been told of yet; from now on it counts as told. Raises Busy."""
+def notice(ways: Sequence[Way]) -> None:
+    """Write down what nobody has been told of yet, to be told by these ways. Raises Busy."""
     nodes = db.session.scalars(select(Node)).all()
-    is_news = any(_to_tell(node) != _told(node) for node in nodes)
+    is_news = any(_to_tell(node) != _noticed(node) for node in nodes)
     db.session.rollback()
     if not is_news:
-        return []
+        return
     with write_transaction() as session:
         nodes = session.scalars(select(Node).order_by(Node.name).with_for_update()).all()
-        return [alert for node in nodes for alert in _claimed(node)]
+        events = [(node, event) for node in nodes for event in _noticed_now(node)]
+        session.add_all(
+            NodeAlert(way=way, event=event, node=node.name, state=node.state, at=clock.now())
+            for way in ways
+            for node, event in events
+        )
+
+
+def take(way: Way, most: int | None = None) -> list[NodeAlert]:
+    """What is to be told now by one way, the oldest first; nobody else gets it for a minute.
+
+    What could not be told keeps what came later from being told before it. Raises Busy.
+    """
+    waiting = select(NodeAlert).where(NodeAlert.way == way).order_by(NodeAlert.id).limit(most)
+    first = db.session.scalars(waiting.limit(1)).first()
+    is_due = first is not None and _is_due(first)
+    db.session.rollback()
+    if not is_due:
+        return []
+    with write_transaction() as session:
+        found = session.scalars(waiting.with_for_update()).all()
+        if not found or not _is_due(found[0]):
+            return []  # another process took it
+        taken = [alert for alert in found if not clock.is_over(alert.at, GIVE_UP_SECONDS)]
+        for alert in found:
+            alert.attempts, alert.tried_at = alert.attempts + 1, clock.now()
+            if alert not in taken:
+                session.delete(alert)
+        session.flush()
+        session.expunge_all()
+        return taken
+
+
+def told(alerts: Sequence[NodeAlert]) -> None:
+    """Somebody has been told of these. Raises Busy."""
+    with write_transaction() as session:
+        session.execute(delete(NodeAlert).where(NodeAlert.id.in_([alert.id for alert in alerts])))
 
 
 def admins() -> Sequence[str]:
@@ -52,20 +85,25 @@ def admins() -> Sequence[str]:
     return found
 
 
-def _claimed(node: Node) -> list[Alert]:
-    told, present = _told(node), _to_tell(node)
+def _is_due(alert: NodeAlert) -> bool:
+    pause = min(FIRST_PAUSE * 2 ** min(alert.attempts - 1, 10), LONGEST_PAUSE)
+    return alert.tried_at is None or clock.is_over(alert.tried_at, pause)
+
+
+def _noticed_now(node: Node) -> list[Event]:
+    noticed, present = _noticed(node), _to_tell(node)
     events: list[Event] = [
-        event for event in ("down", "drift", "trouble") if event in present - told
+        event for event in ("down", "drift", "trouble") if event in present - noticed
     ]
-    if "down" in told - present and node.state in ("up", "late"):
+    if "down" in noticed - present and node.state in ("up", "late"):
         events.append("back")
-    if present - told:
+    if present - noticed:
         node.alerted_at = clock.now()
     node.alerted_state = " ".join(sorted(present))
-    return [Alert(event, node.name, node.state, clock.now()) for event in events]
+    return events
 
 
-def _told(node: Node) -> set[str]:
+def _noticed(node: Node) -> set[str]:
     return set((node.alerted_state or "").split())
 
 
@@ -77,5 +115,5 @@ def _to_tell(node: Node) -> set[str]:
     if node.state == "down":
         present.add("down")
     if node.alerted_at and not clock.is_over(node.alerted_at, QUIET_SECONDS):
-        present |= _told(node) - {"down"}
+        present |= _noticed(node) - {"down"}
     return present
