@@ -134,6 +134,11 @@ check_computer() {
   'debian 12' | 'debian 13' | 'raspbian 12' | 'raspbian 13') ;;
   *) stop "A mail node needs Raspberry Pi OS or Debian, 12 or 13; this is '${system:-unknown}'." ;;
   esac
+  # A node's folder is given to Dovecot, and removed with the node.
+  if [ -e /var/lib/mailcote/secret_key ] || [ -e /var/lib/mailcote/panel.db ]; then
+    stop "The panel keeps its data in /var/lib/mailcote, which is a node's: move it elsewhere first" \
+      "(MAILCOTE_INSTANCE, see the panel's guide)."
+  fi
 }
 
 install_packages() {

@@ -95,7 +95,11 @@ def serving(root: Path) -> Iterator[list[str]]:
     which elsewhere is somebody else's."""
     # This shell stays their first process, whose end is the end of all. It cannot be Postfix: that
     # changes its user for a while, and is then not told that `unshare` is gone (prctl(2)).
-    start = 'ip link set lo up && chroot "$0" sh -c "dovecot -F & exec postfix start-fg"; exit'
+    # A computer begins with an empty /run: else the number that Dovecot noted may be somebody's.
+    start = (
+        'rm -rf "$0/run/dovecot"; ip link set lo up && '
+        'chroot "$0" sh -c "dovecot -F & exec postfix start-fg"; exit'
+    )
     running = subprocess.Popen(
         [*CONTAINED, "--net", "sh", "-c", start, str(root)],
         stdin=subprocess.DEVNULL,

@@ -32,6 +32,7 @@ KEY = "mck_Zm9vYmFyYmF6cXV4MDEyMzQ1Njc4OQ"
 PASSWORD = "correct horse battery staple"
 LIVE = "tests/node/test_live.py"
 APP = Path(__file__).parents[2] / "app"
+CONFIGURED = ("dovecot-core", "dovecot-imapd", "postfix")
 # Where a node's state is, and what changes by itself.
 WATCHED = ("etc", "usr/local", "usr/sbin", "var/lib/mailcote/maps", "var/vmail")
 
@@ -173,6 +174,21 @@ def test_it_rejects_another_system(computer: Computer) -> None:
     assert "this is 'ubuntu 24.04'" in result.stderr
 
 
+@pytest.mark.parametrize("option", [(), ("--uninstall",)])
+def test_it_rejects_a_folder_with_the_panels_own_data(
+    computer: Computer, option: tuple[str, ...]
+) -> None:
+    panels = computer.root / "var/lib/mailcote/panel.db"
+    panels.write_text("mailboxes")
+    before = computer.files()
+    result = computer.install(*option)
+    assert result.returncode == 1
+    assert "The panel keeps its data in /var/lib/mailcote" in result.stderr
+    assert computer.files() == before
+    assert panels.read_text() == "mailboxes"
+    panels.unlink()
+
+
 def test_settings_of_ones_own_and_a_real_certificate_stay(computer: Computer) -> None:
     own = computer.root / "etc/mailcote/dovecot-local.conf"
     own.write_text("mail_max_userip_connections = 7\n")
@@ -213,23 +229,31 @@ def test_where_systemd_runs_it_starts_what_is_not_running(computer: Computer) ->
 
 
 def test_uninstall_keeps_the_mail_and_puts_back_the_rest(computer: Computer) -> None:
+    before = computer.files()
     letter = computer.root / "var/vmail/letter"
     letter.write_text("Dear Anna")
-    former = computer.root / "etc/dovecot/dovecot.conf.before-mailcote"
-    text = former.read_text()
+    former = {
+        name: (computer.root / f"{name}.before-mailcote").read_text()
+        for name in ("etc/dovecot/dovecot.conf", "etc/postfix/master.cf")
+    }
     result = computer.install("--uninstall")
     assert (result.returncode, result.stderr) == (0, "")
     assert "rm -r /var/vmail" in result.stdout
     assert letter.read_text() == "Dear Anna"
-    assert (computer.root / "etc/dovecot/dovecot.conf").read_text() == text
-    left = [name for name in computer.files() if "mailcote" in name]
-    assert left == []
+    assert {name: (computer.root / name).read_text() for name in former} == former
+    assert debian_tree.run(computer.root, "dpkg", "--verify", *CONFIGURED).stdout == ""
     assert not (computer.root / "etc/postfix/main.cf").exists()
-    assert "Written by Mailcote" not in (computer.root / "etc/postfix/master.cf").read_text()
+    assert [*computer.root.rglob("*mailcote*")] == []
+    bare = computer.files()
     assert computer.install("--uninstall").returncode == 0
+    assert computer.files() == bare
     letter.unlink()
     again = computer.install("--hostname", "mail.example.nl", "--no-packages")
     assert again.returncode == 0, again.stderr
+    after = computer.files()
+    for made in ("etc/mailcote/tls.crt", "etc/mailcote/tls.key"):
+        assert after.pop(made) != before.pop(made), "made anew"
+    assert after == before
 
 
 def test_it_lives(computer: Computer) -> None:
