@@ -8,6 +8,7 @@ are then seen in another order than they were given, and readers miss changes.)
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, cast
@@ -103,6 +104,7 @@ RESTORED_AT = (
     select(func.max(AuditEntry.revision)).where(AuditEntry.action == "restore").scalar_subquery()
 )
 
+STAMPS: tuple[str, ...] = ("revision", "address_revision")  # the second only of addresses
 Exported = Domain | Feed | Mailbox | PurgeAck | PurgeOrder
 
 
@@ -154,25 +156,33 @@ def raise_revision(session: Session) -> int:
     more = {"more_users": session.info.get("users", 0)}
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     revision: int = session.execute(_RAISE if is_sqlite else _RAISE_AND_TELL, more).one()[0]
-    for row in changed:
-        if row in session:  # not those that were deleted
-            _stamp(session, row, revision)
+    _stamp(session, [row for row in changed if row in session], revision)  # not what was deleted
     session.info["exported"], session.info["addressed"] = set(), set()
     session.info["users"] = 0
     _remember_gone(session, revision)
     return revision
 
 
-def _stamp(session: Session, row: Exported, revision: int) -> None:
-    """Write the revision into a row, past the session: a second flush costs what the first did."""
-    stamps = {"revision": revision}
-    if isinstance(row, Mailbox) and row in session.info.get("addressed", ()):
-        stamps["address_revision"] = revision
+def _stamp(session: Session, rows: Iterable[Exported], revision: int) -> None:
+    """Write the revision into rows, past the session: a second flush costs what the first did.
+
+    One statement for all of a kind, since a node can be the home of thousands of domains.
+    """
+    addressed: set[Mailbox] = session.info.get("addressed", set())
+    alike: defaultdict[tuple[type[Exported], tuple[str, ...]], list[Exported]] = defaultdict(list)
+    for row in rows:
+        stamped = STAMPS if row in addressed else STAMPS[:1]
+        alike[type(row), stamped].append(row)
+        for name in stamped:
+            set_committed_value(row, name, revision)
+    for (kind, names), those in alike.items():
+        stamps = dict.fromkeys(names, revision)
+        session.execute(_stamping(kind, names), [{**stamps, **_keys_of(row)} for row in those])
+
+
+def _keys_of(row: Exported) -> dict[str, Any]:
     state: Any = inspect(row)
-    keys = {f"key{place}": key for place, key in enumerate(state.identity)}
-    session.execute(_stamping(type(row), tuple(stamps)), {**stamps, **keys})
-    for name, value in stamps.items():
-        set_committed_value(row, name, value)
+    return {f"key{place}": key for place, key in enumerate(state.identity)}
 
 
 @cache

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from app.export import build
 from app.extensions import db
 from app.models import Mailbox, Node, PastHome
 from app.operations import browse, fleet
-from app.operations.domains import add_domain, list_domains
+from app.operations.domains import add_domain, enable_email, list_domains
 from app.operations.mailboxes import add_user, remove_user, update_password, update_user
 from app.operations.nodes import add_node, lose_node, pause_node, remove_node, update_node
 from app.operations.placement import set_home_node
@@ -150,6 +154,36 @@ def test_backups_are_told_of_another_host(nodes: Cast) -> None:
     with ledger.recorded():
         update_node(nodes.root, name="mpi01", host="new.example.net")
     assert build(2).places.relayed == {"example.nl": "new.example.net"}
+
+
+def test_another_host_is_as_many_statements_for_a_home_of_many(nodes: Cast) -> None:
+    place(nodes, "mpi01")
+    with _statements() as of_one:
+        update_node(nodes.root, name="mpi01", host="one.example.net")
+    for number in range(8):
+        add_domain(nodes.root, domain=f"d{number}.nl", project_id=1)
+        enable_email(nodes.root, domain=f"d{number}.nl")
+        place(nodes, "mpi01", f"d{number}.nl")
+    with _statements() as of_nine:
+        update_node(nodes.root, name="mpi01", host="nine.example.net")
+    assert set(build(2).places.relayed.values()) == {"nine.example.net"}
+    assert len(build(2).places.relayed) == 9
+    assert len(of_nine) == len(of_one)
+
+
+@contextmanager
+def _statements() -> Iterator[list[str]]:
+    """What is asked of the database meanwhile; one statement with many rows counts once."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
 
 
 # ── Live on n of n nodes ─────────────────────────────────────────────────────────────────────
