@@ -32,7 +32,7 @@ pytest_plugins = ["schemathesis.pytest.plugin"]  # makes a test of each operatio
 
 EXAMPLES = int(os.environ.get("MAILCOTE_TEST_EXAMPLES", "8"))
 SEED = int(os.environ.get("MAILCOTE_TEST_SEED", "1"))
-NARROWER = {"domain", "email", "password", "cursor", "ip_address"}
+NARROWER = {"domain", "host", "email", "password", "cursor", "ip_address"}
 
 
 class OnStage:
