@@ -58,18 +58,12 @@ _enough = 8192 if _hard == resource.RLIM_INFINITY else min(8192, _hard)
 resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, _enough), _hard))
 
 
-def post_fork(_server: Any, _worker: Any) -> None:
-    """Look for no garbage while the application is loaded: there is none, and it takes a tenth."""
-    gc.disable()
-
-
 def post_worker_init(worker: Any) -> None:
     """Start what each worker does by itself."""
     from app import housekeeping, log_lines, schema, upgrade  # see above
 
     logging.config.dictConfig(log_lines.configuration(_log_level))
-    gc.freeze()  # what has been loaded stays, and need not be looked through again
-    gc.enable()
+    gc.freeze()  # what has been made stays, and need not be looked through again
     app = worker.app.wsgi()
     desk = app.extensions.get("node_desk")
     if desk is None:  # a bare application, which the panel is measured beside

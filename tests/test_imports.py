@@ -149,7 +149,7 @@ def _name(path: Path) -> str:
 
 def _room(path: Path) -> str:
     first = path.relative_to(APP).parts[0]
-    return "app" if first == "__init__.py" else first.removesuffix(".py")
+    return "app" if first in {"__init__.py", "factory.py"} else first.removesuffix(".py")
 
 
 def _imports(path: Path) -> Iterator[str]:
