@@ -75,6 +75,8 @@ def add() -> Response:
             keep=current_user.session_id,
         )
     except OperationError as error:
+        if not current_user.is_proven:
+            raise  # asking the device again begins with a proof, as it did the first time
         form.refuse(error)
         return _new_page(form, status=error.status)
     if added.codes:

@@ -77,6 +77,15 @@ class TestAdding:
         assert (answer.status_code, "Is it you?" in answer.text) == (403, True)
         assert count(app, PasskeyChallenge) == 0
 
+    def test_it_is_not_asked_again_without_a_proof(self, app: Flask, alice: Browser) -> None:
+        with app.app_context():
+            db.session.execute(db.update(WebSession).values(proven_at=None))
+            db.session.commit()
+        alice.get(PAGE)
+        answer = alice.post(MINE, name="Mine", passkey="{}")
+        assert (answer.status_code, "data-options" in answer.text) == (422, False)
+        assert count(app, PasskeyChallenge) == 0
+
     def test_a_device_makes_no_second(self, alice: Browser, device: Device) -> None:
         options = options_of(alice.post(f"{MINE}/begin"))
         assert len(options["excludeCredentials"]) == 1
