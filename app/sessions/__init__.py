@@ -30,7 +30,7 @@ from ..models import (
     TwoFactor,
     WebSession,
 )
-from ..passwords import NewPassword, TypedPassword, matches
+from ..passwords import MIN_BYTES, NewPassword, TypedPassword, matches
 from ..throttle import give_back_sign_in, take_sign_in
 from .by_passkey import (
     ask_passkey,
@@ -185,8 +185,9 @@ def prove(caller: Caller, session_id: int, typed: str) -> None:
     if person is None:
         raise HalfOver
     address = caller.address or ""
-    # Nobody's password is as short as a code.
-    is_code = second_factor.kind_of(typed) == "code"
+    # Nobody's password is as short as a code, but one may have no more of ASCII than a code has.
+    is_short = len(typed.encode(errors="replace")) < MIN_BYTES
+    is_code = is_short and second_factor.kind_of(typed) == "code"
     password = TypedPassword(typed)
     person_id, email = person.id, person.email
     if is_code:

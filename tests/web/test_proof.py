@@ -90,6 +90,15 @@ def test_a_code_is_a_proof_and_only_once(
     assert "is ready" in alice.post("/tokens/new", **TOKEN, proof=phone.next()).text
 
 
+@pytest.mark.parametrize("password", ["пароль-482913!", "48-29-13", "日482913"])
+def test_a_password_with_six_digits_is_no_code(app: Flask, alice: Browser, password: str) -> None:
+    alice.get("/account")
+    alice.post("/account/password", present=PEOPLES_PASSWORD, password=password)
+    age(app)
+    alice.get("/tokens/new")
+    assert "is ready" in alice.post("/tokens/new", **TOKEN, proof=password).text
+
+
 def test_no_other_site_can_answer(app: Flask, alice: Browser) -> None:
     age(app)
     alice.get("/tokens/new")
