@@ -10,7 +10,7 @@ from ..caller import Caller
 from ..database import write_transaction
 from ..errors import Conflict, Invalid, NotFound
 from ..extensions import db
-from ..fields import Id, Name, PasskeyAnswer
+from ..fields import MAX_ID, Id, Name, PasskeyAnswer
 from ..models import Passkey
 from .access import end_sessions
 from .operation import operation
@@ -32,11 +32,11 @@ def ask_for_new(caller: Caller, session_id: int) -> dict[str, Any]:
 
 
 def own(caller: Caller, passkey_id: int) -> Passkey:
-    """One's own passkey. Raises NotFound."""
+    """One's own passkey. Raises NotFound, also for a number that no row can have."""
     query = db.select(Passkey).where(
         Passkey.id == passkey_id, Passkey.person_id == caller.person_id
     )
-    passkey: Passkey | None = db.session.scalar(query)
+    passkey: Passkey | None = db.session.scalar(query) if passkey_id <= MAX_ID else None
     if passkey is None:
         raise NotFound("PASSKEY_NOT_FOUND", "There is no such passkey.")
     return passkey
