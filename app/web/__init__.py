@@ -5,7 +5,7 @@ Every view says who may see it with `@access(…)`; one that does not, does not 
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, abort, request
 
 from ..config import Settings
 from ..doors import opens_to
@@ -69,6 +69,8 @@ BLUEPRINTS = (
     admin_audit.bp,
 )
 
+_NAMES = frozenset(blueprint.name for blueprint in BLUEPRINTS)
+
 for _blueprint in BLUEPRINTS:  # once, however many applications they are registered with
     _blueprint.before_request(require_access)
     _blueprint.before_request(require_proof)
@@ -87,6 +89,7 @@ def set_up(app: Flask, config: Settings) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # a page may stay open for hours; the token ends with the session
         SEND_FILE_MAX_AGE_DEFAULT=365 * 24 * 3600,  # addresses of files change with their content
     )
+    app.before_request(_refuse_other_forms)  # before their tokens are looked for in them
     csrf.init_app(app)
     login_manager.init_app(app, add_context_processor=False)  # g.caller says who it is
     login_manager.session_protection = None  # sessions are kept, and ended, in the database
@@ -97,3 +100,9 @@ def set_up(app: Flask, config: Settings) -> None:
     opens_to("nothing")(app.view_functions["static"])
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+
+
+def _refuse_other_forms() -> None:
+    """Refuse forms in parts: none of ours has a file, and Flask-WTF fails at a nameless part."""
+    if request.blueprint in _NAMES and request.mimetype == "multipart/form-data":
+        abort(415)

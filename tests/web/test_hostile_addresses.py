@@ -102,6 +102,19 @@ def test_no_field_is_a_fault(app: Flask, root: Browser, strange: str) -> None:
                 assert answer.status_code < 500, path
 
 
+@pytest.mark.parametrize("disposition", ["form-data; a=b", "form-data; name=email", "", "x"])
+def test_a_form_in_parts_is_refused(
+    app: Flask, root: Browser, visitor: Browser, disposition: str
+) -> None:
+    body = f"--b\r\nContent-Disposition: {disposition}\r\n\r\nx\r\n--b--\r\n"
+    for _, verb, path in rules(app):
+        if verb == "POST":
+            for browser in (root, visitor):
+                options = {"data": body, "content_type": "multipart/form-data; boundary=b"}
+                answer = browser.client.post(path, **options)
+                assert answer.status_code == 415, path
+
+
 @pytest.mark.parametrize("path", ["/mailboxes", "/no/such/page", "/iapi/openapi.json"])
 def test_a_query_that_is_no_text_is_refused(root: Browser, path: str) -> None:
     answer = root.client.get(path, environ_overrides={"QUERY_STRING": "q=\xff"})
