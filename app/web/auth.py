@@ -16,6 +16,7 @@ from flask import (
     url_for,
 )
 from flask_login import current_user, login_user, logout_user
+from werkzeug.urls import iri_to_uri
 
 from .. import sessions
 from ..credentials import BROWSER, is_well_formed, make
@@ -166,6 +167,6 @@ def to(target: str) -> Response:
     """To another page, the whole of it."""
     if "HX-Request" in request.headers:
         response = make_response("")
-        response.headers["HX-Redirect"] = target
+        response.headers["HX-Redirect"] = iri_to_uri(target)  # as redirect() writes its own header
         return response
     return make_response(redirect(target, 303))

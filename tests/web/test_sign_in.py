@@ -30,6 +30,17 @@ def test_it_works(visitor: Browser) -> None:
     assert ALICE in page.text
 
 
+def test_a_script_is_led_on_to_what_a_header_cannot_hold(visitor: Browser) -> None:
+    visitor.get("/sign-in")
+    fields = {"email": ALICE, "password": PEOPLES_PASSWORD, "next": "/mailboxes?q=5 \N{EURO SIGN}"}
+    answer = visitor.client.post(
+        "/sign-in",
+        data={**fields, "csrf_token": visitor.csrf_token},
+        headers={"HX-Request": "true"},
+    )
+    assert answer.headers["HX-Redirect"] == "/mailboxes?q=5%20%E2%82%AC"
+
+
 def test_it_leads_back_to_where_somebody_was(visitor: Browser) -> None:
     asked = visitor.get("/mailboxes?q=info")
     assert asked.location == "/sign-in?next=/mailboxes?q%3Dinfo"
