@@ -26,6 +26,7 @@ from .messages import Message, Unanswerable, read_message
 from .methods import lacks_scope, result_of
 
 MAX_BODY = 256 * 1024  # bytes
+MAX_ACCEPT = 1024  # characters
 
 bp = Blueprint("mcp", __name__)
 bp.register_error_handler(Exception, failure_of)
@@ -88,7 +89,10 @@ def _refuse_unsuitable() -> None:
     """Refuse pages of other sites, and clients that cannot read the answer."""
     if not is_own_page(request, settings.public_url):
         raise Forbidden("Pages of other sites may not do this.")
-    if "Accept" in request.headers and not request.accept_mimetypes["application/json"]:
+    accepted = request.headers.get("Accept", "")
+    # Matching takes Werkzeug n² steps, and no credential has been looked at yet.
+    is_long = len(accepted) > MAX_ACCEPT
+    if is_long or (accepted and not request.accept_mimetypes["application/json"]):
         abort(406)
 
 

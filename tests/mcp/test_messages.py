@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -153,6 +154,14 @@ def test_an_answer_nobody_could_read_is_not_made(mcp: Assistant) -> None:
         assert mcp.post(LIST, mcp.as_("alice") | {"Accept": accept}).status_code == 200
     without = {"Authorization": mcp.as_("alice")["Authorization"]}
     assert mcp.post(LIST, without).status_code == 200
+
+
+def test_nobody_waits_for_an_endless_list_of_what_is_accepted(mcp: Assistant) -> None:
+    began = time.perf_counter()
+    for accept in (f"a{' ' * 20_000}a", f"application/json;q={' ' * 20_000}1"):
+        answer = mcp.post(LIST, {"Accept": accept})
+        assert_failure(answer, 406, "NOT_ACCEPTABLE")
+    assert time.perf_counter() - began < 0.5
 
 
 @pytest.mark.parametrize(
