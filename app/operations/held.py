@@ -80,7 +80,7 @@ def project_that_decides(
     project = db.session.get(Project, project_id) if project_id else None
     if project is None or not project.needs_approval:
         return None
-    is_held = operation.takes_away(arguments) or is_one_of_many(_asker(caller), project.id)
+    is_held = operation.takes_away(caller, arguments) or is_one_of_many(_asker(caller), project.id)
     return project.id if is_held else None
 
 

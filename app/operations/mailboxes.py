@@ -172,15 +172,22 @@ def update_password(caller: Caller, *, email: Email, password: Password) -> Chan
     return Changed(mailbox)
 
 
-def _turns_off(arguments: dict[str, Any]) -> bool:
-    return arguments["can_login"] is False or arguments["can_receive"] is False
+def _takes_away(caller: Caller, arguments: dict[str, Any]) -> bool:
+    """Whether a mailbox does less than before: one that is full refuses mail, too."""
+    if arguments["can_login"] is False or arguments["can_receive"] is False:
+        return True
+    if arguments["quota_mb"] is None:
+        return False
+    theirs = select(Mailbox.quota_mb).join(Domain).where(Domain.project_id == caller.project_id)
+    present = db.session.scalar(theirs.where(Mailbox.email == str(arguments["email"])))
+    return bool(present is not None and arguments["quota_mb"] < present)
 
 
 @operation(
     who="project",
     answers=UserAnswer,
     title="Change a mailbox's settings",
-    takes_away=_turns_off,
+    takes_away=_takes_away,
     shows=lambda caller, given: of_mailbox(caller.live_mailbox(given["email"])),
 )
 def update_user(

@@ -38,10 +38,10 @@ class Operation(Generic[Result]):
     """One verb of the product, callable with a caller and its input as it came.
 
     `reads` changes nothing, `destroys` takes something away, `adds_up` makes something anew each
-    time; `takes_away` tells by its arguments whether a call of one that does not destroy does so
-    in effect, for approvals. `first` runs before the transaction, for refusals that need no lock
-    and for work that is too slow to hold one; `shows` tells what it would change, as a page showed
-    it before; `is_internal` keeps it from programs and assistants.
+    time; `takes_away` tells by caller and arguments whether a call of one that does not destroy
+    does so in effect, for approvals. `first` runs before the transaction, for refusals that need no
+    lock and for work that is too slow to hold one; `shows` tells what it would change, as a page
+    showed it before; `is_internal` keeps it from programs and assistants.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Operation(Generic[Result]):
         reads: bool = False,
         destroys: bool = False,
         adds_up: bool = False,
-        takes_away: Callable[[dict[str, Any]], bool] | None = None,
+        takes_away: Callable[[Caller, dict[str, Any]], bool] | None = None,
         status: int = 200,
         first: Callable[..., None] | None = None,
         shows: Callable[[Caller, dict[str, Any]], Shown] | None = None,
@@ -70,7 +70,7 @@ class Operation(Generic[Result]):
         self.reads = reads
         self.destroys = destroys
         self.adds_up = adds_up
-        self.takes_away = takes_away or (lambda _arguments: destroys)
+        self.takes_away = takes_away or (lambda _caller, _arguments: destroys)
         self.status = status
         self.first = first
         self.shows = shows

@@ -253,10 +253,10 @@ def test_it_waits_for_a_day_at_most(app: Flask, mcp: Assistant, alice: Browser) 
 
 def test_more_than_twenty_changes_are_bulk(app: Flask, mcp: Assistant, alice: Browser) -> None:
     for number in range(20):
-        done(mcp("update-user", **INFO, quota_mb=number + 1))
-    waiting = held(mcp("update-user", **INFO, quota_mb=99))
-    assert waiting["given"] == {"email": EMAIL, "quota_mb": 99}
-    assert held(mcp("update-user", **INFO, quota_mb=99)) == waiting
+        done(mcp("update-user", **INFO, quota_mb=1025 + number))
+    waiting = held(mcp("update-user", **INFO, quota_mb=2048))
+    assert waiting["given"] == {"email": EMAIL, "quota_mb": 2048}
+    assert held(mcp("update-user", **INFO, quota_mb=2048)) == waiting
     new = {"email": "new@example.nl", "password": OTHER}
     made = held(mcp("add-user", **new))
     assert done(mcp("list-users"))["total"] == 1
@@ -277,8 +277,20 @@ def test_programs_and_people_need_not_ask(
 
 def test_what_changes_nothing_or_little_need_not_wait(mcp: Assistant) -> None:
     assert done(mcp("list-users"))["total"] == 1
-    assert "user" in done(mcp("update-user", **INFO, quota_mb=7))
+    for quota_mb in (1024, 1025):
+        assert "user" in done(mcp("update-user", **INFO, quota_mb=quota_mb))
     assert "link" in done(mcp("invite-user", email="owner@example.nl"))
+
+
+def test_less_storage_waits_since_a_full_mailbox_refuses_mail(
+    app: Flask, mcp: Assistant, alice: Browser
+) -> None:
+    waiting = held(mcp("update-user", **INFO, quota_mb=1))
+    before = mailbox(app)
+    assert before and before.quota_mb == 1024
+    decide(alice, waiting)
+    after = mailbox(app)
+    assert after and after.quota_mb == 1
 
 
 def test_a_project_that_does_not_ask_for_it_is_left_alone(mcp: Assistant, alice: Browser) -> None:
