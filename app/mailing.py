@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from http.client import HTTPException
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from .config import is_loopback
@@ -61,12 +62,12 @@ def send(message: EmailMessage) -> None:
     host = url.hostname or ""
     context = ssl.create_default_context()
     if url.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(
+        server: smtplib.SMTP = _PromptByTls(
             host, url.port or 465, timeout=SMTP_SECONDS, context=context
         )
     else:
         port = url.port or (587 if url.username else 25)
-        server = smtplib.SMTP(host, port, timeout=SMTP_SECONDS)
+        server = _Prompt(host, port, timeout=SMTP_SECONDS)
     with at_most(SMTP_SECONDS, lambda: server.sock), server:
         server.ehlo_or_helo_if_needed()
         is_private = is_loopback(host) or url.scheme == "smtps"
@@ -96,3 +97,16 @@ def at_most(seconds: float, find: Callable[[], socket.socket | None]) -> Iterato
         yield
     finally:
         timer.cancel()
+
+
+class _Prompt(smtplib.SMTP):
+    """A server that has to greet in time: its greeting is read while the object is made."""
+
+    def connect(self, *where: Any, **more: Any) -> tuple[int, bytes]:
+        """Connect, and read the greeting. Raises OSError, SMTPException."""
+        with at_most(SMTP_SECONDS, lambda: self.sock):
+            return super().connect(*where, **more)
+
+
+class _PromptByTls(_Prompt, smtplib.SMTP_SSL):
+    """The same, by TLS from the beginning."""

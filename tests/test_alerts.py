@@ -9,9 +9,10 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from email import message_from_string
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -334,6 +335,28 @@ def test_a_webhook_that_points_elsewhere_is_not_followed(core: Cast, outside: Ou
     outside.status = 307
     let(**LONG_AGO)
     assert [post["path"] for post in outside.posts] == ["/hook?key=7"]
+
+
+def test_a_server_that_greets_slowly_keeps_nobody_waiting(
+    core: Cast, app: Flask, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Drip(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                for _ in range(60):
+                    self.wfile.write(b"2")
+                    time.sleep(0.1)
+
+    monkeypatch.setattr("app.mailing.SMTP_SECONDS", 0.5)
+    present = app.extensions["mailcote"]
+    with _serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drip)) as port:
+        app.extensions["mailcote"] = replace(present, smtp_url=f"smtp://127.0.0.1:{port}")
+        began = time.monotonic()
+        let(**LONG_AGO)
+        waited = time.monotonic() - began
+        app.extensions["mailcote"] = present
+    assert waited < 4
+    assert (outside.mails, outside.events) == ([], ["mpi01 down"])
 
 
 def test_a_password_goes_over_no_open_line(
