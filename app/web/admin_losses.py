@@ -60,7 +60,7 @@ def download(name: str) -> Response:
 
 
 @bp.post("/password-links")
-@access("admin")
+@access("admin", asks_for_proof=True)
 def send_links(name: str) -> Response:
     """Make a link for each of them, as a file that is shown once.
 

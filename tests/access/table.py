@@ -70,14 +70,14 @@ PAGES: dict[str, tuple[str, ...]] = {
         admin_domains.index admin_domains.new admin_domains.add admin_domains.show
         admin_domains.assign admin_domains.register admin_domains.confirm_remove
         admin_homes.confirm admin_homes.place admin_keys.show
-        admin_losses.confirm admin_losses.index admin_losses.download admin_losses.send_links
+        admin_losses.confirm admin_losses.index admin_losses.download
         admin_nodes.index admin_nodes.show admin_nodes.first_sync admin_nodes.rename
         admin_nodes.pause admin_nodes.resume admin_nodes.confirm_remove
         admin_people.index admin_people.new admin_people.show
         admin_projects.index admin_projects.add admin_projects.show
     """),
     "proven-admins": _names("""
-        admin_domains.remove admin_keys.collect admin_losses.lose
+        admin_domains.remove admin_keys.collect admin_losses.lose admin_losses.send_links
         admin_nodes.add admin_nodes.remove admin_nodes.rotate
         admin_people.add admin_people.edit admin_people.invite admin_people.disable
         admin_people.enable admin_people.reset_two_factor

@@ -19,9 +19,9 @@ from tests.web.phone import Phone
 TOKEN = {"name": "n8n <b>&", "scope": "read", "days": "30"}
 # What has to ask; a new view that destroys or shows a secret belongs here.
 ASKING = {
-    "admin_domains.remove", "admin_keys.collect", "admin_losses.lose", "admin_nodes.add",
-    "admin_nodes.remove", "admin_nodes.rotate", "admin_people.add", "admin_people.disable",
-    "admin_people.edit", "admin_people.enable", "admin_people.invite",
+    "admin_domains.remove", "admin_keys.collect", "admin_losses.lose", "admin_losses.send_links",
+    "admin_nodes.add", "admin_nodes.remove", "admin_nodes.rotate", "admin_people.add",
+    "admin_people.disable", "admin_people.edit", "admin_people.enable", "admin_people.invite",
     "admin_people.reset_two_factor", "approvals.approve", "domains.unlink", "mailboxes.delete",
     "passkeys.begin", "passkeys.remove", "tokens.add", "two_factor.begin",
 }  # fmt: skip
