@@ -9,9 +9,10 @@ from __future__ import annotations
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
-# People are asked at /oauth/authorize; the rest of /oauth is for programs.
+# People are asked at /oauth/authorize; the rest of /oauth is for programs. What mail programs ask
+# for at /mail/ any cache may keep: a session in it would be anybody's.
 _OF_PROGRAMS = (
-    *("/iapi/", "/papi/", "/sync/", "/mcp", "/.well-known/"),
+    *("/iapi/", "/papi/", "/sync/", "/mcp", "/.well-known/", "/mail/"),
     *("/oauth/register", "/oauth/revoke", "/oauth/token"),
     *("/healthz", "/readyz", "/metrics"),
 )

@@ -11,7 +11,7 @@ from flask import Flask, session
     [
         *("/iapi/project/1/integrations", "/papi/x", "/sync/v1/export", "/mcp", "/mcp-token"),
         *("/oauth/token", "/oauth/register", "/oauth/revoke"),
-        "/.well-known/oauth-protected-resource/mcp",
+        *("/.well-known/oauth-protected-resource/mcp", "/mail/config-v1.1.xml"),
     ],
 )
 def test_programs_have_none(app: Flask, path: str) -> None:

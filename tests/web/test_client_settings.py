@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from app.web.client_settings import PATHS
 from tests.conftest import Cast
+from tests.web.conftest import Browser
 
 OWN = "autoconfig.example.nl"
 
@@ -38,6 +39,15 @@ def test_it_works(app: Flask, cast: Cast, path: str) -> None:
 def test_the_panel_itself_answers_for_an_address(app: Flask, cast: Cast) -> None:
     assert asked(app, "127.0.0.1", address="info@example.nl").status_code == 200
     assert asked(app, "127.0.0.1").status_code == 404
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_a_cache_may_keep_holds_no_session(alice: Browser, path: str) -> None:
+    answer = alice.get(f"{path}?emailaddress=info@example.nl&project=1")
+    assert answer.headers["Cache-Control"].startswith("public")
+    assert "Set-Cookie" not in answer.headers
+    assert alice.get(f"{path}?emailaddress=x@nowhere.nl&project=1").status_code == 404
+    assert alice.get("/mailboxes").status_code == 200
 
 
 def test_it_tells_nobody_which_mailboxes_there_are(app: Flask, cast: Cast) -> None:
