@@ -48,7 +48,6 @@ LONGEST = (
     "browser/test_customer.py",
     "node/test_live.py",
     "cli/test_backup.py",
-    "dns/test_ten_thousand.py",
     "agent/test_crash.py",
     "browser/test_admin.py",
     "test_server.py",
