@@ -12,7 +12,7 @@ from . import clock
 from .credentials import BROWSER, digest, is_well_formed
 from .database import write_transaction
 from .extensions import db
-from .models import KnownPlace, Person
+from .models import KnownPlace
 from .throttle import site_of
 
 KEPT_DAYS = 180  # since it was last used
@@ -51,19 +51,6 @@ def news_of(person_id: int) -> Sequence[KnownPlace]:
     """What somebody has not said yet that it was them, the latest first."""
     query = db.select(KnownPlace).where(KnownPlace.person_id == person_id, KnownPlace.is_news)
     return db.session.scalars(query.order_by(KnownPlace.id.desc()).limit(5)).all()
-
-
-def claim() -> list[tuple[str, KnownPlace]]:
-    """What is to be told by mail, with the address to tell; once, whichever process asks first."""
-    is_due = KnownPlace.is_news & KnownPlace.told_at.is_(None)
-    if not db.session.scalar(db.select(db.select(KnownPlace.id).where(is_due).exists())):
-        return []
-    with write_transaction() as session:
-        query = db.select(Person.email, KnownPlace).join(Person, Person.id == KnownPlace.person_id)
-        rows = session.execute(query.where(is_due).with_for_update(of=KnownPlace)).all()
-        for _email, place in rows:
-            place.told_at = clock.now()
-    return [(email, place) for email, place in rows]
 
 
 def forget_old() -> None:

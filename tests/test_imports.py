@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "passkeys": {"addresses", "clock", "credentials", "errors", "extensions", "fido2", "models"},
     # Where somebody signed in from, for sessions to note, the account page to show, and a mail.
     "places": {"clock", "credentials", "database", "extensions", "models", "throttle"},
-    "sign_in_notices": {"clock", "database", "extensions", "mailing", "models", "places"},
+    "sign_in_notices": {"clock", "database", "extensions", "mailing", "models", "sqlalchemy"},
     # Sessions are begun and ended here only; they count attempts and leave audit rows.
     "sessions": {"addresses", "caller", "clock", "credentials", "database", "errors",
                  "extensions", "models", "passkeys", "passwords", "places",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app import clock, places, sign_in_notices
+from app import clock, sign_in_notices
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
@@ -294,7 +294,7 @@ class TestSigningIn:
         assert device.sign_in(visitor).status_code == 303
         assert "Signed in from somewhere new" in alice.get("/account").text
         with app.app_context():
-            ((email, place),) = places.claim()
+            ((email, place),) = sign_in_notices.claim_places()
         assert (email, place.address) == (ALICE, "192.0.2.7")
 
     def test_one_that_does_not_count_works(self, alice: Browser, visitor: Browser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from app import places, sign_in_notices
+from app import sign_in_notices
 from app.config import Settings
 from tests.web.conftest import PEOPLES_PASSWORD, Browser
 
@@ -62,8 +62,8 @@ def test_it_is_told_by_mail_once(
     visitor.client.environ_base["HTTP_USER_AGENT"] = "call 0900-evil"
     sign_in(visitor, "192.0.2.7")
     with app.app_context():
-        ((email, place),) = places.claim()
-        assert places.claim() == []
+        ((email, place),) = sign_in_notices.claim_places()
+        assert sign_in_notices.claim_places() == []
         message = sign_in_notices.message_of(email, place)
     text = message.get_content()
     assert message["To"] == ALICE
