@@ -75,9 +75,9 @@ def assign(name: str) -> Response:
     project = _project_of(form.project_id.data)
     try:
         if project:
-            OPERATIONS["assign-domain"](me(), form.seen.data or "", domain=name, **project)
+            OPERATIONS["assign-domain"](me(), form.seen.data, domain=name, **project)
         else:
-            OPERATIONS["unassign-domain"](me(), form.seen.data or "", domain=name)
+            OPERATIONS["unassign-domain"](me(), form.seen.data, domain=name)
     except OperationError as error:
         form.refuse(_on_a_page(error))
         return _page(name, form, status=error.status)

@@ -28,7 +28,7 @@ def place(name: str) -> Response:
     form = HomeForm()
     try:
         placed = OPERATIONS["set-home-node"](
-            me(), form.seen.data or "", domain=name, node=form.node.data or ""
+            me(), form.seen.data, domain=name, node=form.node.data or ""
         )
     except OperationError as error:
         form.refuse(error)

@@ -78,7 +78,7 @@ def rename(name: str) -> Response:
     priority = {"mx_priority": number_of(typed)} if typed else {}
     try:
         OPERATIONS["update-node"](
-            me(), form.seen.data or "", name=name, host=form.host.data or "", **priority
+            me(), form.seen.data, name=name, host=form.host.data or "", **priority
         )
     except OperationError as error:
         form.refuse(error)

@@ -68,7 +68,7 @@ def edit(email: str) -> Response:
     try:
         person = OPERATIONS["update-person"](
             me(),
-            form.seen.data or "",
+            form.seen.data,
             email=email,
             is_admin=bool(form.is_admin.data),
             projects=[number_of(text) for text in form.projects.data or []],

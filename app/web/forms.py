@@ -69,7 +69,7 @@ class SeenForm(Form):
     One that is refused for such a change has been told of it: it may be sent again.
     """
 
-    seen = HiddenField()
+    seen = HiddenField(default="")
 
     def refuse(self, error: OperationError) -> None:
         """The same; what has changed meanwhile is seen by then."""

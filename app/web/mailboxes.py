@@ -103,7 +103,7 @@ def edit(email: str) -> Response:
     try:
         OPERATIONS["update-user"](
             my_project(),
-            form.seen.data or "",
+            form.seen.data,
             email=email,
             quota_mb=number_of(form.quota_mb.data),
             can_login=bool(form.can_login.data),
