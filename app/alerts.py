@@ -54,8 +54,7 @@ def _mail() -> None:
     if not news:
         return
     recipients = alerts.admins()
-    work = partial(send, message_of(news, recipients)) if recipients else None
-    if work is None or attempt("an alert", "mail", work):
+    if not recipients or attempt("an alert", "mail", partial(send, message_of(news, recipients))):
         alerts.told(news)
 
 

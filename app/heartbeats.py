@@ -11,7 +11,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from . import counters
+from .counters import ages, beat, rest
+
+__all__ = ["PATIENCE", "PAUSE_AFTER_FAULT", "beat", "keep_up", "late", "rest"]
 
 log = logging.getLogger(__name__)
 
@@ -21,21 +23,9 @@ PATIENCE = {"housekeeping": 600.0, "zones": 900.0, "lookout": 60.0, "ear": 60.0}
 PAUSE_AFTER_FAULT = 60.0
 
 
-def beat(thread: str) -> None:
-    """Say that a thread is alive; one of PATIENCE."""
-    counters.beat(thread)
-
-
-def rest(thread: str) -> None:
-    """Say that a thread has ended, and is not missed."""
-    counters.rest(thread)
-
-
 def late() -> list[str]:
     """The threads that should have been heard of, in whichever process."""
-    return sorted(
-        thread for thread, seconds in counters.ages().items() if seconds > PATIENCE[thread]
-    )
+    return sorted(thread for thread, seconds in ages().items() if seconds > PATIENCE[thread])
 
 
 def keep_up(thread: str, work: Callable[[], object]) -> None:
