@@ -160,6 +160,10 @@ ROWS: dict[str, tuple[Export, str]] = {
         with_alias({"address": "a@other.nl", "goto": ["user0@example.nl"]}),
         "wrong address",
     ),
+    "an alias for a whole domain": (
+        with_alias({"address": "@example.nl", "goto": ["user0@example.nl"]}),
+        "wrong address",
+    ),
     "an alias that leads nowhere": (
         with_alias({"address": "a@example.nl", "goto": []}),
         "leads nowhere",

@@ -264,6 +264,19 @@ def test_an_alias_reaches_all_its_members(postfix: PublishedServer) -> None:
 
 
 @with_postfix
+def test_an_alias_for_a_whole_domain_takes_nobodys_mail(postfix: PublishedServer) -> None:
+    """In Postfix's map it would go before the mailboxes of its domain; so the agent refuses it."""
+    whole = {"address": "@example.nl", "goto": ["anna@example.nl"]}
+    with pytest.raises(subprocess.CalledProcessError):
+        postfix.publish(boxes(), [*ALIASES, whole])
+    assert receive(postfix, "stranger@example.nl").code == 550
+    before = {name: messages(postfix, name) for name in ("anna", "info", "tagged")}
+    assert receive(postfix, "sales@example.nl").code == 250
+    assert receive(postfix, "tagged@example.nl").code == 250
+    eventually(lambda: all(messages(postfix, name) == n + 1 for name, n in before.items()))
+
+
+@with_postfix
 @pytest.mark.parametrize(
     ("to", "code"),
     [
