@@ -308,4 +308,13 @@ def _refusing_what_the_system_refuses(what: str = "backup") -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        raise CannotBackUp(f"The {what} failed: {error}") from error
+        raise CannotBackUp(f"The {what} failed: {_reason(error)}") from error
+
+
+def _reason(error: OSError | sqlite3.Error) -> str:
+    """What the system says, without its number; a file may be another user's."""
+    if isinstance(error, PermissionError):
+        return f"the user who runs this may not use {error.filename}."
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)

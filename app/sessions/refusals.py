@@ -24,7 +24,8 @@ class WrongCode(OperationError):
     def __init__(self) -> None:
         super().__init__(
             "WRONG_CODE",
-            "This code is wrong, or was used already. Wait for the next one in your app.",
+            "This code is wrong, or was used already. Wait for the next one in your app, or take "
+            "another recovery code.",
             field="code",
         )
 

@@ -509,6 +509,8 @@ def test_it_refuses_what_is_no_backup(
     name = "SQLite" if database == "sqlite" else "PostgreSQL"
     for absent in ("absent", "absent/file", "", "fifo"):
         refuses_to_restore(settings, tmp_path / absent, "There is no file ")
+    too_long = tmp_path / ("a" * 300)
+    refuses_to_restore(settings, too_long, f"The restore failed: {too_long}: File name too long.")
     refuses_to_restore(settings, tmp_path / "text", f"not a backup of a panel on {name}")
     refuses_to_restore(settings, tmp_path / "empty", "not ")
     assert Mailcote(settings)("restore").code == 2
