@@ -381,7 +381,7 @@ def test_reloading_takes_over_what_is_installed_by_then(
     program = [sys.executable, "-P", "-c", RUN_FROM, str(code)]
     with serve(tmp_path, staged_panel, program=program) as server:
         assert server.ask("/new") == 404
-        installed = code / "app" / "__init__.py"
+        installed = code / "app" / "factory.py"
         new = installed.read_text().replace(
             "    return app\n",
             "    view = doors.opens_to('nothing')(lambda: 'new')\n"
