@@ -188,7 +188,7 @@ Password = Annotated[
 QuotaMb = Annotated[
     int,
     Field(description="Storage in MiB.", examples=[1024], ge=1, le=MAX_QUOTA_MB, strict=True),
-    _reads_whole(1, MAX_QUOTA_MB, "quota_mb"),
+    _reads_whole(1, MAX_QUOTA_MB, "Storage in MB"),
 ]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(_flag)]
 HardDelete = Annotated[
@@ -262,7 +262,7 @@ MxPriority = Annotated[
         le=MAX_MX_PRIORITY,
         strict=True,
     ),
-    _reads_whole(0, MAX_MX_PRIORITY, "mx_priority"),
+    _reads_whole(0, MAX_MX_PRIORITY, "A priority"),
 ]
 OverlapHours = Annotated[
     int,

@@ -54,7 +54,7 @@ def test_it_works(alice: Browser) -> None:
         ("domain", "parked.nl", "E-mail is off"),
         ("password", "short", "too short"),
         ("password", "é" * 40, "this one has 80"),
-        ("quota_mb", "0", "whole number from 1"),
+        ("quota_mb", "0", "Storage in MB is a whole number from 1"),
         ("quota_mb", "1.5", "whole number from 1"),
         ("quota_mb", "", "whole number from 1"),
     ],
