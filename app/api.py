@@ -14,7 +14,6 @@ from .calls import DONE, calls
 from .doors import opens_to
 from .envelope import failure_of, success
 from .errors import Invalid, NotFound, OperationError, Unauthorized, nameable
-from .fields import MAX_ID
 from .network import client_address
 from .operations import OFFERED, Operation
 from .strict_json import read_object
@@ -103,7 +102,7 @@ def credential_test(project: str) -> Response:
 def _caller_in(project: str) -> Caller:
     header = request.headers.get("Authorization", "")
     caller = caller_with_token(header, client_address(request))
-    if not _PROJECT_ID.fullmatch(project) or int(project) > MAX_ID:
+    if not _PROJECT_ID.fullmatch(project):
         raise NotFound("PROJECT_NOT_FOUND", "There is no such project.")
     return caller.in_project(int(project))
 

@@ -19,6 +19,7 @@ from .credentials import TOKEN, digest, is_well_formed
 from .database import is_writing, write_transaction
 from .errors import Busy, Conflict, Forbidden, NoLongerYours, NotFound
 from .extensions import db
+from .fields import MAX_ID
 from .models import Assistant, Domain, Mailbox, Membership, OAuthClient, Person, Project, Token
 from .models.people import is_usable
 from .throttle import refuse_credential
@@ -72,11 +73,11 @@ class Caller:
         `field` is the input that named the project, where an input did.
         """
         # Only who may choose any has to be told that there is none: the others' are theirs because
-        # their token or membership refers to it.
+        # their token or membership refers to it. PostgreSQL does not even compare a larger number.
         is_there = (
             project_id in self.projects
             if self.projects is not None
-            else db.session.get(Project, project_id) is not None
+            else project_id <= MAX_ID and db.session.get(Project, project_id) is not None
         )
         if not is_there:
             raise NotFound("PROJECT_NOT_FOUND", "There is no such project.", field=field)

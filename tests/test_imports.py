@@ -41,8 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Rate limits are kept in the database; the caller counts wrong credentials, faces the rest.
     "throttle": {"credentials", "database", "errors", "extensions", "models", "sqlalchemy"},
     "dns": {"models", "addresses", "errors", "config", "clock", "dns"},
-    "caller": {"models", "errors", "extensions", "addresses", "clock", "credentials", "database",
-               "throttle", "sqlalchemy"},
+    "caller": {"models", "errors", "extensions", "fields", "addresses", "clock", "credentials",
+               "database", "throttle", "sqlalchemy"},
     "operations": {"caller", "models", "fields", "addresses", "passwords", "dns", "errors",
                    "extensions", "clock", "credentials", "database", "passkeys", "pydantic",
                    "second_factor", "throttle", "totp", "typing_extensions", "sqlalchemy"},

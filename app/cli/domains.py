@@ -10,7 +10,6 @@ from ..addresses import parse_domain
 from ..caller import Caller, command_line
 from ..dns.zone_file import zone_file
 from ..errors import Invalid, NotFound
-from ..fields import MAX_ID
 from ..operations import OPERATIONS
 from ..operations.results import DomainRecords
 from .running import commands, with_panel
@@ -36,7 +35,7 @@ def link_domain(domain: str, project_id: int, prove: bool) -> None:
         linked = OPERATIONS["assign-domain"](command_line(), domain=domain, project_id=project_id)
         click.echo(f"{linked.domain.name} is linked to project {project_id}.")
         return
-    claim = OPERATIONS["link-domain"](_in_project(project_id), domain=domain)
+    claim = OPERATIONS["link-domain"](command_line().in_project(project_id), domain=domain)
     fields = claim.to_dict()
     if fields["linked"]:
         click.echo(f"{fields['domain']} is linked to project {project_id}.")
@@ -52,7 +51,7 @@ def link_domain(domain: str, project_id: int, prove: bool) -> None:
 @with_panel
 def verify_domain(domain: str, project_id: int) -> None:
     """Look for the proof of ownership, and link the domain if it is there."""
-    linked = OPERATIONS["verify-domain"](_in_project(project_id), domain=domain)
+    linked = OPERATIONS["verify-domain"](command_line().in_project(project_id), domain=domain)
     click.echo(f"{linked.domain.name} is linked to project {project_id}.")
 
 
@@ -104,14 +103,7 @@ def _in_its_project(name: str, project_id: int | None) -> Caller:
         except NotFound as error:
             sentence = f"{domain} is linked to no project; --project names one that asked for it."
             raise NotFound(error.code, sentence, field="domain") from None
-    return operator if project_id is None else _in_project(project_id)
-
-
-def _in_project(project_id: int) -> Caller:
-    """The operator, acting in a project; no database has to be asked for an impossible one."""
-    if project_id > MAX_ID:
-        raise NotFound("PROJECT_NOT_FOUND", "There is no such project.", field="project_id")
-    return command_line().in_project(project_id)
+    return operator if project_id is None else operator.in_project(project_id)
 
 
 def _tell(found: DomainRecords) -> None:

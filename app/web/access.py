@@ -27,7 +27,6 @@ from .. import sessions
 from ..caller import Caller
 from ..errors import NotFound
 from ..extensions import db, login_manager
-from ..fields import MAX_ID
 from ..models import Project
 from ..network import client_address
 from ..operations import browse
@@ -157,10 +156,8 @@ def _in_chosen_project(caller: Caller) -> Caller:
     if is_form:
         typed = [request.form.get("project", "")]
     for text in filter(None, typed):
-        project_id = whole(text, 0)
         with suppress(NotFound):
-            if project_id <= MAX_ID:  # PostgreSQL does not even compare more
-                return _remembered(caller.in_project(project_id))
+            return _remembered(caller.in_project(whole(text, 0)))
     if g.projects and not is_form:
         return caller.in_project(g.projects[0].id)
     return caller
