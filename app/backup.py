@@ -313,8 +313,8 @@ def _refusing_what_the_system_refuses(what: str = "backup") -> Iterator[None]:
 
 def _reason(error: OSError | sqlite3.Error) -> str:
     """What the system says, without its number; a file may be another user's."""
+    if isinstance(error, sqlite3.Error) or not error.filename:
+        return str(error)
     if isinstance(error, PermissionError):
         return f"the user who runs this may not use {error.filename}."
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}."
-    return str(error)
+    return f"{error.filename}: {error.strerror}."
