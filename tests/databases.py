@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 from alembic import command
-from sqlalchemy import create_engine, select
+from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
@@ -132,6 +132,21 @@ def newer_migrations(folder: Path) -> Iterator[Path]:
 def downgrade(revision: str) -> None:
     """Take the database of the application back to an older revision."""
     command.downgrade(schema.alembic_config(), revision)
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[str]]:
+    """What is asked of a database meanwhile; one statement with many rows counts once."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @contextmanager

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from app.export import build
 from app.extensions import db
@@ -19,6 +15,7 @@ from app.operations.mailboxes import add_user, remove_user, update_password, upd
 from app.operations.nodes import add_node, lose_node, pause_node, remove_node, update_node
 from app.operations.placement import set_home_node
 from tests.conftest import PASSWORD, Cast
+from tests.databases import statements
 from tests.operations import ledger
 
 HOST = "mpi01.example.net"
@@ -158,32 +155,17 @@ def test_backups_are_told_of_another_host(nodes: Cast) -> None:
 
 def test_another_host_is_as_many_statements_for_a_home_of_many(nodes: Cast) -> None:
     place(nodes, "mpi01")
-    with _statements() as of_one:
+    with statements(db.engine) as of_one:
         update_node(nodes.root, name="mpi01", host="one.example.net")
     for number in range(8):
         add_domain(nodes.root, domain=f"d{number}.nl", project_id=1)
         enable_email(nodes.root, domain=f"d{number}.nl")
         place(nodes, "mpi01", f"d{number}.nl")
-    with _statements() as of_nine:
+    with statements(db.engine) as of_nine:
         update_node(nodes.root, name="mpi01", host="nine.example.net")
     assert set(build(2).places.relayed.values()) == {"nine.example.net"}
     assert len(build(2).places.relayed) == 9
     assert len(of_nine) == len(of_one)
-
-
-@contextmanager
-def _statements() -> Iterator[list[str]]:
-    """What is asked of the database meanwhile; one statement with many rows counts once."""
-    asked: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 # ── Live on n of n nodes ─────────────────────────────────────────────────────────────────────

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -25,6 +24,7 @@ from app.models import AuditEntry
 from app.operations import OPERATIONS
 from tests.applications import Applications, closed_file
 from tests.conftest import Cast, cheap_settings
+from tests.databases import statements
 from tests.staged import cast
 
 __all__ = ["cast"]
@@ -91,19 +91,12 @@ class Browser:
     @contextmanager
     def _counting(self) -> Iterator[None]:
         """Keep the SQL statements of the last request in `queries`."""
-        self.queries = []
-
-        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-            if not statement.upper().startswith(("BEGIN", "PRAGMA", "SAVEPOINT")):
-                self.queries.append(statement)
-
         with self.app.app_context():
             engine = db.engine
-        event.listen(engine, "before_cursor_execute", note)
-        try:
+        with statements(engine) as asked:
             yield
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
+        beside = ("BEGIN", "PRAGMA", "SAVEPOINT")
+        self.queries = [one for one in asked if not one.upper().startswith(beside)]
 
 
 @pytest.fixture(scope="session")
