@@ -38,6 +38,12 @@ _WIDE = """() => {
     .map(element => `wider than ${limit} px: ${element.outerHTML.slice(0, 100)}`);
 }"""
 
+# Where the layout changes, there is least room: the narrowest of each (static/app.css).
+_NARROWEST = (768, 1024, 1152)
+_CUT_OFF = """() => [...document.querySelectorAll(".card, .banner, .secret, .table")]
+  .filter(box => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
+  .map(box => `at ${innerWidth} px cut off or past its edge: ${box.outerHTML.slice(0, 100)}`)"""
+
 
 def violations(page: Page, mode: Mode) -> list[str]:
     """What axe finds by day, by night, or on a phone; in words."""
@@ -54,6 +60,15 @@ def violations(page: Page, mode: Mode) -> list[str]:
 def what_does_not_fit(page: Page) -> list[str]:
     """What makes a page of 320 px scroll sideways, as it is and with its text spaced out."""
     page.set_viewport_size(NARROW)
-    wide = page.evaluate(_WIDE)
+    wide = page.evaluate(_WIDE) + page.evaluate(_CUT_OFF)
     page.evaluate(_SPACE)
     return [*wide, *page.evaluate(_WIDE)]
+
+
+def what_is_cut_off(page: Page) -> list[str]:
+    """What is too wide for its card on tablets and small desktops: a card shows no more of it."""
+    cut: list[str] = []
+    for width in _NARROWEST:
+        page.set_viewport_size(ViewportSize(width=width, height=800))
+        cut += page.evaluate(_CUT_OFF)
+    return cut

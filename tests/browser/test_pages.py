@@ -36,6 +36,7 @@ def test_it_works(gallery: Gallery, place: Place) -> None:
     faults += keyboard.faults(page) if place in PAGES else []
     faults += access.violations(page, "dark")
     faults += access.violations(page, "phone")
+    faults += access.what_is_cut_off(page)
     faults += access.what_does_not_fit(page)
     assert faults == []
 

@@ -38,7 +38,7 @@ def _ask(app: Flask, people: Cast) -> int:
 
 
 def test_it_works(app: Flask, root: Browser, people: Cast) -> None:
-    assert "This node was lost or stolen" in root.get(NODE).text
+    assert "It was lost or stolen…" in root.get(NODE).text
     assert "Type the name to confirm" in root.get(f"{NODE}/lose").text
     page = root.follow(root.post(f"{NODE}/lose", typed=" mpi01 "))
     assert len(root.queries) <= MAX_QUERIES
