@@ -11,6 +11,7 @@ Error messages do not repeat what was typed: it may be a password in the wrong f
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ class Address(NamedTuple):
         return f"{self.local_part}@{self.domain}"
 
 
+@lru_cache(maxsize=1024)  # the same few are named again and again
 def parse_domain(text: str) -> str:
     """The stored form of a domain name typed in Unicode or punycode, in any case.
 

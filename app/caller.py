@@ -8,9 +8,9 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
-from sqlalchemy import Select, bindparam
+from sqlalchemy import Select, Table, bindparam
 from sqlalchemy.orm.attributes import set_committed_value
 
 from . import clock
@@ -26,16 +26,17 @@ from .throttle import refuse_credential
 
 LAST_USE_SECONDS = 60  # how exactly the last use of a token is known
 # Asked by most requests, and made once: making them would take as long as running them does. Of a
-# token columns rather than the object, whose keeping would cost as much again.
+# token columns of the table, since keeping an object would cost as much again.
+_tokens = cast(Table, Token.__table__).c
 _TOKEN = db.select(
-    Token.id,
-    Token.name,
-    Token.project_id,
-    Token.scope,
-    Token.revoked_at,
-    Token.expires_at,
-    Token.last_used_at,
-).where(Token.digest == bindparam("digest"))
+    _tokens.id,
+    _tokens.name,
+    _tokens.project_id,
+    _tokens.scope,
+    _tokens.revoked_at,
+    _tokens.expires_at,
+    _tokens.last_used_at,
+).where(_tokens.digest == bindparam("digest"))
 
 
 _DOMAIN = db.select(Domain).where(Domain.name == bindparam("name"))
@@ -110,7 +111,7 @@ class Caller:
     def domain(self, name: str, *, field: str = "domain") -> Domain:
         """A domain linked to the caller's project; `field` is the input that named it."""
         given = {"name": name, "project_id": self.project_id}
-        domain = _one_domain(_DOMAIN_OF_PROJECT, given)
+        domain = one_domain(_DOMAIN_OF_PROJECT, given)
         if domain is None or self.project_id is None:
             raise no_such_domain(name, field=field)
         return domain
@@ -142,7 +143,7 @@ class Caller:
 
     def any_domain(self, name: str) -> Domain:
         """A domain of whatever project, for admins."""
-        domain = _one_domain(_DOMAIN, {"name": name})
+        domain = one_domain(_DOMAIN, {"name": name})
         if domain is None or not self.is_admin:
             raise NotFound("DOMAIN_NOT_FOUND", f"{name} is not registered.", field="domain")
         return domain
@@ -280,7 +281,7 @@ def _note_use(token: Any) -> None:
         session.execute(query)
 
 
-def _one_domain(query: Select[Domain], given: dict[str, Any]) -> Domain | None:
+def one_domain(query: Select[Domain], given: dict[str, Any]) -> Domain | None:
     """A domain, its row locked while a transaction writes: the order is domain, mailbox, feed."""
     domain: Domain | None = db.session.scalar(_locking(query) if is_writing() else query, given)
     return domain
@@ -288,7 +289,7 @@ def _one_domain(query: Select[Domain], given: dict[str, Any]) -> Domain | None:
 
 @cache
 def _locking(query: Select[Domain]) -> Select[Domain]:
-    return query.with_for_update()
+    return query.with_for_update(of=Domain)
 
 
 def _no_such_mailbox(email: Address) -> NoReturn:

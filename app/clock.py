@@ -30,8 +30,7 @@ def from_now(*, days: int = 0, seconds: int = 0) -> str:
 
 def seconds_since(moment: str) -> float:
     """Seconds that have passed since a stored moment; negative when it lies ahead."""
-    then = datetime.strptime(moment, _FORM).replace(tzinfo=UTC)
-    return (datetime.now(UTC) - then).total_seconds()
+    return time.time() - datetime.fromisoformat(moment).timestamp()
 
 
 def is_over(moment: str, seconds: float) -> bool:
@@ -45,10 +44,9 @@ def is_over(moment: str, seconds: float) -> bool:
 
 def second_after(moment: str) -> str:
     """The second that follows a stored moment."""
-    then = datetime.strptime(moment, _FORM).replace(tzinfo=UTC)
-    return (then + timedelta(seconds=1)).strftime(_FORM)
+    return (datetime.fromisoformat(moment) + timedelta(seconds=1)).strftime(_FORM)
 
 
 def epoch_of(moment: str) -> int:
     """A stored moment in seconds since 1970, as some protocols want it."""
-    return int(datetime.strptime(moment, _FORM).replace(tzinfo=UTC).timestamp())
+    return int(datetime.fromisoformat(moment).timestamp())

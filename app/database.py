@@ -157,11 +157,12 @@ def _begin(connection: Any) -> None:
         return
     info, driver = connection.connection.info, connection.connection.driver_connection
     is_lasting = connection.get_execution_options()["is_lasting"]
-    # Set each time, since the connection may have been used for the other kind before. A note that
-    # nobody is told of is not worth keeping its request waiting.
+    # A note that nobody is told of is not worth keeping its request waiting.
     seconds = BUSY_SECONDS if is_lasting else NOTE_SECONDS
-    driver.execute(f"PRAGMA synchronous={'FULL' if is_lasting else 'NORMAL'}")
-    driver.execute(f"PRAGMA busy_timeout={seconds * 1000}")
+    if info.get("is_lasting") is not is_lasting:  # the connection was used for the other kind
+        driver.execute(f"PRAGMA synchronous={'FULL' if is_lasting else 'NORMAL'}")
+        driver.execute(f"PRAGMA busy_timeout={seconds * 1000}")
+        info["is_lasting"] = is_lasting
     _lock(info, connection.engine.url.database, seconds)
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -10,7 +10,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from .. import clock
 from ..addresses import Address, domain_in_unicode
-from ..caller import Caller, removed
+from ..caller import Caller, one_domain, removed
 from ..errors import Conflict
 from ..extensions import db, settings
 from ..fields import (
@@ -38,8 +38,7 @@ def _hash_for_new(
 ) -> None:
     """Refuse what is refused anyway, then hash: it takes 50 ms, too long to hold a lock for."""
     refuse_if_named_like(password, email)
-    if not _is_free(caller, email):
-        free_domain(caller, email)  # says why not
+    free_domain(caller, email)
     password.hash(settings.mailbox_bcrypt_cost)
 
 
@@ -245,7 +244,7 @@ def _scope(*, is_of_one: bool) -> ColumnElement[bool]:
 
 _BY_ADDRESS = select(Mailbox).where(Mailbox.email == bindparam("email"))
 _FREE = (
-    select(Domain.id)
+    select(Domain)
     .outerjoin(Mailbox, Mailbox.email == bindparam("email"))
     .where(
         Domain.name == bindparam("domain"),
@@ -256,14 +255,11 @@ _FREE = (
 )
 
 
-def _is_free(caller: Caller, email: Address) -> bool:
-    """Whether a mailbox could be made at this moment, in one statement for the usual case."""
-    given = {"email": str(email), "domain": email.domain, "project_id": caller.project_id}
-    return db.session.scalar(_FREE, given) is not None
-
-
 def free_domain(caller: Caller, email: Address) -> Domain:
-    """The domain a mailbox can be made on. Refuses an address that is taken."""
+    """The domain a mailbox can be made on, by one statement. Refuses an address that is taken."""
+    given = {"email": str(email), "domain": email.domain, "project_id": caller.project_id}
+    if domain := one_domain(_FREE, given):
+        return domain
     domain = caller.mail_domain(email.domain, field="email")
     taken = db.session.scalar(_BY_ADDRESS, {"email": str(email)})
     if taken is None:

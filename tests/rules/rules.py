@@ -28,6 +28,7 @@ def secrets_are_compared_in_constant_time(source: Source) -> Iterator[ast.AST]:
             continue
         sides = [node.left, *node.comparators]
         is_sql = any(isinstance(one, ast.Attribute) and dotted(one)[:1].isupper() for one in sides)
+        is_sql = is_sql or any(last(one) == "bindparam" for one in sides)
         is_fixed = any(isinstance(side, ast.Constant) for side in sides)
         if not is_sql and not is_fixed and any(_SECRET.search(last(side)) for side in sides):
             yield node

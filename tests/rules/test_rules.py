@@ -26,7 +26,13 @@ EXAMPLES: dict[str, tuple[str, list[str], list[str]]] = {
             "if digest(key) != row.digest: pass",
             "a.password == b",
         ],
-        ["hmac.compare_digest(token, x)", "Token.digest == digest(x)", "kind == 'token'", "a == b"],
+        [
+            "hmac.compare_digest(token, x)",
+            "Token.digest == digest(x)",
+            "tokens.digest == bindparam('digest')",
+            "kind == 'token'",
+            "a == b",
+        ],
     ),
     "customers_reach_rows_through_their_project": (
         "operations/mailboxes",
