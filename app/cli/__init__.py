@@ -24,4 +24,5 @@ def main() -> None:
 def register(app: Flask) -> None:
     """Offer the commands to `flask` as well."""
     for command in commands.commands.values():
+        command.context_settings.update(commands.context_settings)  # -h, whoever asks first
         app.cli.add_command(command)
