@@ -108,7 +108,7 @@
     } catch {
       return say(button.dataset.failed); // there is none, or somebody thought better of it
     }
-    form.requestSubmit();
+    form.requestSubmit(button);
   });
   const passkey = async ({ options, passkey: address }, form) => {
     if (options) {

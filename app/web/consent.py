@@ -1,5 +1,8 @@
 """Where a person is asked whether an assistant may work for them: OAuth's authorization endpoint.
 
+Who lets one in gives away what a token would: so they prove who they are, if they have not lately.
+The page asks for that itself, since only it may lead back to the client (form-action, below).
+
 What the assistant says of itself is shown as its own word. A forged page cannot press the button:
 the form carries a token, and no other site may frame it.
 """
@@ -23,6 +26,7 @@ from ..operations import OPERATIONS, browse
 from .access import access
 from .forms import ConsentForm
 from .pages import me, never_stored, of_opener, render
+from .proof import take_proof
 from .searches import number_of
 
 EVERYWHERE = "all"  # of an admin: every project, and what admins do
@@ -54,8 +58,12 @@ def decide() -> Response:
     form = ConsentForm()
     if request.form.get("answer") != "allow":
         return _back(asked, asked.refused())
+    if not current_user.is_proven and "proof" not in request.form:
+        return _page(asked, form, status=403)
     reach = {} if form.reach.data == EVERYWHERE else {"project_id": number_of(form.reach.data)}
     try:
+        if not current_user.is_proven:
+            take_proof(form)
         code = OPERATIONS["connect-assistant"](
             me(),
             client=asked.client_id,
@@ -88,6 +96,8 @@ def _page(asked: Asked, form: ConsentForm, status: int = 200) -> Response:
         status=status,
         asked=asked,
         form=form,
+        asks_for_proof=bool(form.reach.choices) and not current_user.is_proven,
+        has_passkeys=current_user.has_passkeys,
         whereabouts=whereabouts(asked.redirect_uri),
         document_host=whereabouts(asked.client_id) if is_document(asked.client_id) else "",
     )
@@ -102,6 +112,7 @@ def _for_client(asked: Asked, response: Response) -> Response:
     """A browser follows a form's redirect only to where the page with the form allows it to."""
     response.headers["Content-Security-Policy"] = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; "  # a passkey begins with a question to the panel
         f"form-action 'self' {origin_of(asked.redirect_uri)}; base-uri 'none'; "
         "frame-ancestors 'none'"
     )

@@ -260,7 +260,7 @@ class PersonSettingsForm(SeenForm):
     is_admin = BooleanField("Admin: may see and change everything")
 
 
-class ConsentForm(Form):
+class ConsentForm(ProofForm):
     """How far an assistant may go; its own request is in the address of the page."""
 
     reach = SelectField("Project", choices=[], validate_choice=False)

@@ -30,14 +30,20 @@ def require_proof() -> Any:
     if "proof" not in request.form:
         return _ask(form, status=403)
     try:
-        if request.form.get("passkey"):
-            sessions.prove_by_passkey(me(), current_user.session_id, answer_of_device())
-        else:
-            sessions.prove(me(), current_user.session_id, form.proof.data or "")
+        take_proof(form)
     except OperationError as error:
         form.refuse(error)
         return _ask(form, status=error.status)
     return None
+
+
+def take_proof(form: ProofForm) -> None:
+    """Prove who is signed in by the passkey, password or code of a form. Raises OperationError."""
+    if request.form.get("passkey"):
+        sessions.prove_by_passkey(me(), current_user.session_id, answer_of_device())
+    else:
+        sessions.prove(me(), current_user.session_id, form.proof.data or "")
+    current_user.is_proven = True
 
 
 def _ask(form: ProofForm, status: int) -> Response:

@@ -36,6 +36,7 @@ from app.operations import OPERATIONS
 from app.operations.zones import records_of
 from tests.browser.panel import PASSWORD, Panel
 
+TIRED = "tired"  # proved long ago who they are
 CAREFUL = "careful@people.example"  # has a second factor
 MANY = 60  # mailboxes, more than two pages
 DOCUMENT, CALLBACK = "https://assistant.example/client.json", "https://assistant.example/back"
@@ -111,6 +112,7 @@ class Exhibition:
         self._add(panel, "second", panel.project("Off", "off.example", enabled=False))
         self._add(panel, "third", panel.project(CANARY, "on.example"))
         self._add(panel, "nobody")
+        self._add(panel, TIRED, 1)
         panel.run("add-domain", domain="unlinked.example")
         gone = panel.project("Only removed", "gone.example")
         panel.mailbox(gone, "was@gone.example")

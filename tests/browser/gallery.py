@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.desk import DESKTOP, Desk
-from tests.browser.exhibition import Exhibition
+from tests.browser.exhibition import TIRED, Exhibition
 from tests.browser.places import Place
 
 
@@ -58,6 +58,10 @@ class Gallery:
         if who not in self.windows:
             person = self.exhibition.people[who] if who else ()
             self.windows[who] = Window(self.desk.open(*person))
+        if who == TIRED:
+            email, _ = self.exhibition.people[who]
+            self.desk.panel.forget_proofs(email)
+            self.desk.expect(403)
         page = self.windows[who].page
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(DESKTOP)

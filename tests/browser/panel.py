@@ -16,7 +16,7 @@ from app import create_app, upgrade
 from app.caller import command_line
 from app.config import PREFIX, Settings
 from app.extensions import db
-from app.models import Mailbox, Node, WebSession
+from app.models import Mailbox, Node, Person, WebSession
 from app.operations import OPERATIONS
 from tests.applications import let_go
 from tests.nameless import resolver
@@ -79,10 +79,12 @@ class Panel:
             db.session.execute(full.values(percent_used=percent_used))
             db.session.commit()
 
-    def forget_proofs(self) -> None:
-        """Let it be long ago that anybody proved who they are."""
+    def forget_proofs(self, email: str) -> None:
+        """Let it be long ago that somebody proved who they are."""
+        theirs = db.select(Person.id).where(Person.email == email).scalar_subquery()
         with self.app.app_context():
-            db.session.execute(db.update(WebSession).values(proven_at=None))
+            query = db.update(WebSession).where(WebSession.person_id == theirs)
+            db.session.execute(query.values(proven_at=None))
             db.session.commit()
 
     def nodes(self) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Page
 
 from app.demo.example import BAKERY
-from tests.browser.exhibition import ASKS, CAREFUL
+from tests.browser.exhibition import ASKS, CAREFUL, TIRED
 from tests.browser.panel import PASSWORD
 
 Act = Callable[[Page], None]
@@ -56,14 +56,14 @@ def move(project: str) -> Act:
     return act
 
 
-def make(button: str, **fields: str) -> Act:
-    """The same, where a page with something shown once comes next."""
+def make(button: str, awaited: str = ".secret", **fields: str) -> Act:
+    """The same, where a page with something shown once comes next, or what else is awaited."""
 
     def act(page: Page) -> None:
         for name, value in fields.items():
             page.locator(f"#{name}").fill(value)
         page.get_by_role("button", name=button, exact=True).click()
-        page.locator(".secret").first.wait_for()
+        page.locator(awaited).first.wait_for()
 
     return act
 
@@ -151,6 +151,7 @@ PAGES = (
     Place(f"{ASKS}&scope=read", "linde", state="asks for less"),
     Place(ASKS, "admin", state="asks an admin"),
     Place(ASKS, "nobody", state="asks who has no project"),
+    Place(ASKS, TIRED, state="asks who they are, too"),
     Place("/docs", "anna"),
     Place("/approvals", "first"),
     Place("/?project=2", "linde"),
@@ -250,6 +251,7 @@ AFTERWARDS = (
     Place("/tokens", "anna", ask("Revoke website"), state="asked"),
     Place("/tokens/new", "anna", send("Create token", name=""), state="refused"),
     Place("/tokens/new", "anna", make("Create token", name="made"), state="done"),
+    Place("/tokens/new", TIRED, make("Create token", "#proof-form", name="made"), state="done"),
     Place("/account", "anna", send("Change password", present="x", password="x"), state="refused"),
     Place("/account/two-factor", "anna", make("Set it up"), state="done"),
     Place("/account/two-factor", "anna", new_passkey, state="new passkey done"),

@@ -5,12 +5,24 @@ https://chromedevtools.github.io/devtools-protocol/tot/WebAuthn/
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser import access
 from tests.browser.desk import Desk
 from tests.browser.panel import PASSWORD
+
+CALLBACK = "http://127.0.0.1:33418/back"
+ASKS = "/oauth/authorize?" + urlencode(
+    {
+        "response_type": "code",
+        "redirect_uri": CALLBACK,
+        "code_challenge": "x" * 43,
+        "code_challenge_method": "S256",
+    }
+)
 
 DEVICE = {
     "protocol": "ctap2",
@@ -64,7 +76,7 @@ def test_it_stands_in_for_the_code_and_for_the_password(desk: Desk) -> None:
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
 
-    desk.panel.forget_proofs()
+    desk.panel.forget_proofs(email)
     page.goto("/account/two-factor")
     desk.expect(403)
     page.get_by_role("button", name="Add a passkey").click()
@@ -73,6 +85,18 @@ def test_it_stands_in_for_the_code_and_for_the_password(desk: Desk) -> None:
     page.get_by_label("Name").fill("The same again")
     page.get_by_role("button", name="Make it").click()
     expect(page.locator("#said")).to_have_text("The device made no passkey.")
+
+    desk.panel.forget_proofs(email)
+    page.goto(let_in(page))
+    with page.expect_request(f"{CALLBACK}?code=*"):
+        page.get_by_role("button", name="Use a passkey").click()
+
+
+def let_in(page: Page) -> str:
+    """Where an assistant sends somebody who is to let it in."""
+    described = {"client_name": "Helper", "redirect_uris": [CALLBACK]}
+    client = page.request.post("/oauth/register", data=described).json()
+    return f"{ASKS}&client_id={client['client_id']}"
 
 
 def add(page: Page) -> None:

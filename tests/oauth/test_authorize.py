@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
 from flask import Flask
 
 from app.credentials import CLIENT, make
 from tests.api.answers import state, unchanged
 from tests.mcp.client import done, refused
 from tests.oauth.program import CALLBACK, ISSUER, Program, came_back, offered
-from tests.web.conftest import MARKUP, Browser
+from tests.web.conftest import MARKUP, PEOPLES_PASSWORD, Browser, age, entries
+
+LEADS_BACK = "form-action 'self' http://127.0.0.1:33418;"
+ALLOW = {"reach": "1", "may": "write", "answer": "allow"}
 
 
 def test_it_works(alice: Browser, program: Program) -> None:
@@ -40,7 +44,7 @@ def test_no_page_of_others_can_press_the_button(
     page = alice.get(program.address())
     policy = page.headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in policy
-    assert "form-action 'self' http://127.0.0.1:33418;" in policy
+    assert LEADS_BACK in policy
     assert "unsafe" not in policy
     with unchanged(app):
         for token in ("", "x", alice.csrf_token[:-2]):
@@ -63,6 +67,49 @@ def test_a_name_is_text_and_nothing_else(alice: Browser, program: Program) -> No
         page = alice.get(path)
         assert "<svg onload" not in page.text
         assert "onload=1&gt; Claude" in page.text, path
+
+
+class TestProof:
+    """Who lets a program in gives away what a token would: they are asked who they are."""
+
+    def test_it_works(self, app: Flask, alice: Browser, program: Program) -> None:
+        assert 'name="proof"' not in alice.get(program.address()).text
+        age(app)
+        page = alice.get(program.address())
+        assert 'name="proof" type="password"' in page.text
+        assert LEADS_BACK in page.headers["Content-Security-Policy"]
+        back = alice.post(program.address(), **ALLOW, proof=PEOPLES_PASSWORD)
+        assert came_back(back)["code"]
+        assert 'name="proof"' not in alice.get(program.address()).text
+        assert came_back(alice.post(program.address(), **ALLOW))["code"]  # once is enough
+
+    def test_it_asks_who_came_to_the_page_before(
+        self, app: Flask, alice: Browser, program: Program
+    ) -> None:
+        alice.get(program.address())
+        age(app)
+        with unchanged(app):
+            page = alice.post(program.address(), **{**ALLOW, "may": "read"})
+        assert page.status_code == 403
+        assert 'name="proof"' in page.text
+        assert '<option value="read" selected>' in page.text
+        assert LEADS_BACK in page.headers["Content-Security-Policy"]
+
+    @pytest.mark.parametrize("proof", ["", "a guess", "123456", "x" * 5000])
+    def test_it_rejects_a_wrong_proof(
+        self, app: Flask, alice: Browser, program: Program, proof: str
+    ) -> None:
+        age(app)
+        alice.get(program.address())
+        page = alice.post(program.address(), **ALLOW, proof=proof)
+        assert page.status_code == 422
+        assert "neither your password nor the present code" in page.text
+        assert not proof or proof not in page.text
+        assert entries(app, "connect-assistant") == []
+
+    def test_refusing_needs_none(self, app: Flask, alice: Browser, program: Program) -> None:
+        age(app)
+        assert program.ask(alice, "refuse")["error"] == "access_denied"
 
 
 class TestReach:

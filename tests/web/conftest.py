@@ -16,11 +16,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import create_app
+from app import clock, create_app
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
-from app.models import AuditEntry
+from app.models import AuditEntry, WebSession
 from app.operations import OPERATIONS
 from tests.applications import Applications, closed_file
 from tests.conftest import Cast, cheap_settings
@@ -130,6 +130,14 @@ def settings(applications: Applications, peopled_panel: Path) -> Settings:
 def is_signed_in(browser: Browser) -> bool:
     """Whether a browser gets to the account page."""
     return browser.get("/account").status_code == 200
+
+
+def age(app: Flask, seconds: int = 15 * 60 + 1) -> None:
+    """Time passes since everybody's last proof."""
+    with app.app_context():
+        proven = clock.from_now(seconds=-seconds)
+        db.session.execute(db.update(WebSession).values(proven_at=proven))
+        db.session.commit()
 
 
 def entries(app: Flask, action: str) -> list[AuditEntry]:

@@ -7,13 +7,12 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from app import clock
 from app.config import Settings
 from app.extensions import db
-from app.models import Mailbox, Token, WebSession
+from app.models import Mailbox, Token
 from app.web import BLUEPRINTS
 from tests.conftest import PASSWORD
-from tests.web.conftest import PEOPLES_PASSWORD, Browser
+from tests.web.conftest import PEOPLES_PASSWORD, Browser, age
 from tests.web.phone import Phone
 
 TOKEN = {"name": "n8n <b>&", "scope": "read", "days": "30"}
@@ -25,14 +24,6 @@ ASKING = {
     "admin_people.reset_two_factor", "approvals.approve", "domains.unlink", "mailboxes.delete",
     "passkeys.begin", "passkeys.remove", "tokens.add", "two_factor.begin",
 }  # fmt: skip
-
-
-def age(app: Flask, seconds: int = 15 * 60 + 1) -> None:
-    """Time passes since everybody's last proof."""
-    with app.app_context():
-        proven = clock.from_now(seconds=-seconds)
-        db.session.execute(db.update(WebSession).values(proven_at=proven))
-        db.session.commit()
 
 
 def tokens(app: Flask) -> list[tuple[str, str]]:
