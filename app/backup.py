@@ -53,6 +53,7 @@ _ENDING = (
     "key_offers",
     "held_calls",
     "node_alerts",
+    "notices",
     "oauth_codes",
     "oauth_tokens",
 )

@@ -6,13 +6,11 @@ news. Without a mail server to send by, nothing counts as told, and the pages sh
 
 from __future__ import annotations
 
-from email.message import EmailMessage
-from functools import partial
-
-from .extensions import settings
-from .mailing import attempt, can_mail, notice, send
+from .extensions import db, settings
+from .mailing import can_mail
 from .operations import domain_news
 from .operations.domain_news import News
+from .outbox import put
 
 _SUBJECTS = {
     "ready": "mail is set up",
@@ -31,17 +29,17 @@ _SENTENCES = {
 }
 
 
-def send_what_is_new() -> None:
-    """Tell what nobody has been told yet, once whichever process looks. Raises Busy."""
+def write_what_is_new() -> None:
+    """Have a mail sent of what nobody has been told yet. Raises Busy."""
     if not can_mail():
         return
-    for news in domain_news.claim():
-        if news.recipients:
-            attempt("a notice", "mail", partial(send, message_of(news)))
+    with domain_news.claimed() as claimed:
+        for news in claimed:
+            put(db.session(), *_message(news), news.recipients)
 
 
-def message_of(news: News) -> EmailMessage:
-    """One mail about one domain, to the people of its project."""
+def _message(news: News) -> tuple[str, str]:
+    """Subject and text of a mail about one domain, to the people of its project."""
     address = f"{settings.public_url}/domains/{news.domain}?project={news.project_id}"
     lines = [
         f"{news.shown_as}: {_SENTENCES[news.state]}",
@@ -49,4 +47,4 @@ def message_of(news: News) -> EmailMessage:
         f"What is expected and what was found:\n{address}",
     ]
     text = "\n\n".join(lines) + "\n"
-    return notice(f"{news.shown_as}: {_SUBJECTS[news.state]}", text, news.recipients)
+    return f"{news.shown_as}: {_SUBJECTS[news.state]}", text

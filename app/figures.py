@@ -22,6 +22,8 @@ from .models import (
     HeldCall,
     Mailbox,
     Node,
+    NodeAlert,
+    Notice,
     PurgeOrder,
     ZoneJob,
 )
@@ -50,6 +52,11 @@ def read() -> Iterator[GaugeMetricFamily]:
         _count(HeldCall, HeldCall.state == "waiting", HeldCall.expires_at > clock.now()),
     )
     yield from _zone_jobs()
+    yield _one(
+        "mailcote_untold_news",
+        "Notices to people and alerts about nodes that wait to be told.",
+        _count(Notice) + _count(NodeAlert),
+    )
     yield _one(
         "mailcote_purge_orders",
         "Deleted mailboxes whose stored mail some node has yet to remove.",

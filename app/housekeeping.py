@@ -28,6 +28,7 @@ from .operations.claims import forget_old_claims
 from .operations.linking import link_what_is_proven
 from .operations.links import forget_old_links
 from .operations.panel import anything_to_purge, purge
+from .outbox import send_what_waits
 from .throttle import forget_full_buckets
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ def tidy_up() -> None:
 def each_minute(app: Flask) -> None:
     """Tell of what is new, and write what was called."""
     _do(app, "tell of nodes", send_what_is_new)
-    _do(app, "tell of sign-ins", sign_in_notices.send_what_is_new)
+    _do(app, "write of sign-ins", sign_in_notices.write_what_is_new)
+    _do(app, "send notices", send_what_waits)
     _do(app, "keep what was called", _write_calls)
 
 
@@ -70,7 +72,7 @@ def look_at_domains(app: Flask) -> None:
     _do(app, "follow changes of nodes", provisioning.rewrite_what_changed)
     _do(app, "link domains", link_what_is_proven)
     _do(app, "check domains", zone_checks.check_due)
-    _do(app, "tell of domains", domain_notices.send_what_is_new)
+    _do(app, "write of domains", domain_notices.write_what_is_new)
 
 
 def _write_calls() -> None:

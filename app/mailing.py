@@ -31,14 +31,18 @@ def can_mail() -> bool:
     return bool(settings.smtp_url and settings.mail_from)
 
 
-def notice(subject: str, text: str, recipients: Sequence[str]) -> EmailMessage:
-    """A mail to which no answer is expected (RFC 3834, section 5)."""
+def notice(subject: str, text: str, recipients: Sequence[str], *, number: str = "") -> EmailMessage:
+    """A mail to which no answer is expected (RFC 3834, section 5).
+
+    One with a number keeps its Message-ID when it is sent again, so that mail programs see it once.
+    """
     message = EmailMessage()
     message["Subject"] = f"[Mailcote] {subject}"
     message["From"] = settings.mail_from
     message["To"] = ", ".join(recipients)
     message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain=settings.mail_from.rpartition("@")[2])
+    domain = settings.mail_from.rpartition("@")[2]
+    message["Message-ID"] = f"<{number}@{domain}>" if number else make_msgid(domain=domain)
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)
     return message

@@ -131,6 +131,7 @@ def test_it_works(app: Flask, core: Cast) -> None:
     assert told.of_label("mailcote_node_trouble", "node") == {"mpi01": 1, "mpi02": 0}
     assert told("mailcote_held_calls") == 1
     assert (told("mailcote_zone_jobs"), told("mailcote_zone_jobs_failing")) == (2, 1)
+    assert told("mailcote_untold_news") == 0
     assert told("mailcote_purge_orders") == orders == 1
     assert "example.nl" not in told.text
     assert told("mailcote_disk_free_bytes") > 2**20

@@ -54,7 +54,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "passkeys": {"addresses", "clock", "credentials", "errors", "extensions", "fido2", "models"},
     # Where somebody signed in from, for sessions to note, the account page to show, and a mail.
     "places": {"clock", "credentials", "database", "extensions", "models", "throttle"},
-    "sign_in_notices": {"clock", "database", "extensions", "mailing", "models", "sqlalchemy"},
+    "sign_in_notices": {"clock", "database", "extensions", "mailing", "models", "outbox",
+                        "sqlalchemy"},
     # Sessions are begun and ended here only; they count attempts and leave audit rows.
     "sessions": {"addresses", "caller", "clock", "credentials", "database", "errors",
                  "extensions", "models", "passkeys", "passwords", "places",
@@ -105,10 +106,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Telling people and programs of nodes and domains: these send, and operations say what is new.
     "mailing": {"config", "extensions"},
     "alerts": {"extensions", "mailing", "models", "operations"},
-    "domain_notices": {"extensions", "mailing", "operations"},
+    "domain_notices": {"extensions", "mailing", "operations", "outbox"},
+    # What is to be told by mail waits in the database until a server has taken it.
+    "outbox": {"clock", "database", "extensions", "mailing", "models", "sqlalchemy"},
     "housekeeping": {"alerts", "authorization", "caller", "calls", "domain_notices", "errors",
-                     "export", "heartbeats", "operations", "places", "sign_in_notices", "throttle",
-                     "database", "extensions", "clock", "flask"},
+                     "export", "heartbeats", "operations", "outbox", "places", "sign_in_notices",
+                     "throttle", "database", "extensions", "clock", "flask"},
     # What the production server starts with: it makes the application.
     "server": {"app", "config", "housekeeping", "errors", "log_lines", "schema", "upgrade",
                "gunicorn"},
@@ -130,8 +133,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What watches over the panel asks here; it looks at what the operator's own check looks at.
     "health": {*_OF_FACES, "checks", "counters", "figures", "heartbeats",
                "prometheus_client"},
-    "cli": {*_OF_FACES, "app", "backup", "checks", "domain_notices", "schema", "demo", "server",
-            "housekeeping", "turns", "upgrade", "click"},
+    "cli": {*_OF_FACES, "app", "backup", "checks", "domain_notices", "outbox", "schema", "demo",
+            "server", "housekeeping", "turns", "upgrade", "click"},
 }  # fmt: skip
 
 # Of these, an operation must not know that a request or a signed-in person exists.

@@ -12,6 +12,7 @@ from .. import checks, domain_notices
 from ..caller import command_line
 from ..errors import Busy
 from ..operations import OPERATIONS, linking, zone_checks
+from ..outbox import send_what_waits
 from .running import commands, with_panel
 
 
@@ -73,7 +74,8 @@ def check_dns(is_all: bool) -> None:
     domains = changed = 0
     while (done := zone_checks.check_due()).domains:
         domains, changed = domains + done.domains, changed + done.changed
-    domain_notices.send_what_is_new()
+    domain_notices.write_what_is_new()
+    send_what_waits()
     click.echo(f"Domains checked: {domains}. Changed: {changed}.")
 
 

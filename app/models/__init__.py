@@ -14,7 +14,8 @@ from .entering import (
 )
 from .feed import RESTORED_AT, AuditEntry, Feed
 from .mail import Domain, Gone, Mailbox, MailboxUsage, PasswordLink, PastHome, PurgeAck, PurgeOrder
-from .nodes import KeyOffer, Node, NodeAlert, NodeRequest, SyncKey
+from .nodes import KeyOffer, Node, NodeRequest, SyncKey
+from .notices import NodeAlert, Notice
 from .people import Membership, Person, Project, Token, WebSession
 from .throttle import Bucket
 
@@ -39,6 +40,7 @@ __all__ = [
     "Node",
     "NodeAlert",
     "NodeRequest",
+    "Notice",
     "OAuthClient",
     "OAuthCode",
     "OAuthToken",

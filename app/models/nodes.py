@@ -143,23 +143,3 @@ class NodeRequest(Base):
     first_at: Mapped[Moment]
     last_at: Mapped[Moment]
     count: Mapped[int]
-
-
-class NodeAlert(Base):
-    """Something that happened to a node, until somebody has been told of it by `way`.
-
-    It names the node rather than belonging to it: that one was removed meanwhile is no secret.
-    `tried_at` is when a process last took it to send it, the `attempts`th time.
-    """
-
-    __tablename__ = "node_alerts"
-    __table_args__ = {"sqlite_autoincrement": True}
-
-    id: Mapped[Id]
-    way: Mapped[Word]  # mail or webhook
-    event: Mapped[Word]
-    node: Mapped[Word]
-    state: Mapped[Word]  # of the node, then
-    at: Mapped[Moment]
-    attempts: Mapped[int] = mapped_column(default=0)
-    tried_at: Mapped[Moment | None]

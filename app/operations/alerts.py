@@ -2,9 +2,7 @@
 
 Each event is noticed once, by whichever process looks first: what was noticed stands beside the
 node, and what is to be told of it is written in the same transaction. It stays until it has been
-told. Who sends it takes it for a while first, in a transaction of its own, so that of several
-processes one sends; a process that dies meanwhile leaves it to whoever looks after that while. So
-each event is told at least once, and twice only where somebody died between sending and noting it.
+told (see `Untold`).
 """
 
 from __future__ import annotations
@@ -23,9 +21,6 @@ Event = Literal["down", "back", "drift", "trouble"]
 Way = Literal["mail", "webhook"]
 # A node whose trouble comes and goes is told of once in so long.
 QUIET_SECONDS = 3600
-# What could not be told is tried again after a minute, two, four and so on; what nobody could be
-# told of for a day, the pages have shown for as long. The first pause is longer than sending takes.
-FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP_SECONDS = 60, 3600, 86400
 AT_ONCE = 10  # the most that are taken to be sent one by one, each in a few seconds
 
 
@@ -53,17 +48,17 @@ def take(way: Way, most: int | None = None) -> list[NodeAlert]:
     """
     waiting = select(NodeAlert).where(NodeAlert.way == way).order_by(NodeAlert.id).limit(most)
     first = db.session.scalars(waiting.limit(1)).first()
-    is_due = first is not None and _is_due(first)
+    is_due = first is not None and first.is_due
     db.session.rollback()
     if not is_due:
         return []
     with write_transaction() as session:
         found = session.scalars(waiting.with_for_update()).all()
-        if not found or not _is_due(found[0]):
+        if not found or not found[0].is_due:
             return []  # another process took it
-        taken = [alert for alert in found if not clock.is_over(alert.at, GIVE_UP_SECONDS)]
+        taken = [alert for alert in found if not alert.is_too_old]
         for alert in found:
-            alert.attempts, alert.tried_at = alert.attempts + 1, clock.now()
+            alert.take()
             if alert not in taken:
                 session.delete(alert)
         session.flush()
@@ -83,11 +78,6 @@ def admins() -> Sequence[str]:
     found = db.session.scalars(query.order_by(Person.email)).all()
     db.session.rollback()
     return found
-
-
-def _is_due(alert: NodeAlert) -> bool:
-    pause = min(FIRST_PAUSE * 2 ** min(alert.attempts - 1, 10), LONGEST_PAUSE)
-    return alert.tried_at is None or clock.is_over(alert.tried_at, pause)
 
 
 def _noticed_now(node: Node) -> list[Event]:

@@ -1,12 +1,13 @@
 """Which domains somebody has to be told of: each change is handed out once, to whoever asks first.
 
-What was told stands beside what was found. It is written before anything is sent, with the row
-locked: of several processes that look at once, one sends.
+What was told stands beside what was found. It is written with the row locked, together with the
+notice of it: of several processes that look at once, one writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, select
@@ -39,12 +40,15 @@ class News:
         return domain_in_unicode(self.domain)
 
 
-def claim() -> list[News]:
-    """What nobody has been told of yet; from now on it counts as told. Raises Busy."""
+@contextmanager
+def claimed() -> Iterator[list[News]]:
+    """What nobody has been told of yet; it counts as told once what is done with it is done, in
+    the same transaction. Raises Busy."""
     found = db.session.scalar(select(DnsCheck.domain_id).where(_is_news()).limit(1))
     db.session.rollback()
     if found is None:
-        return []
+        yield []
+        return
     with write_transaction() as session:
         rows = session.execute(
             select(DnsCheck, Domain)
@@ -55,7 +59,7 @@ def claim() -> list[News]:
         ).all()
         for row, _domain in rows:
             row.told_state = row.state
-        return [_news(row, domain) for row, domain in rows]
+        yield [_news(row, domain) for row, domain in rows]
 
 
 def _is_news() -> ColumnElement[bool]:

@@ -17,7 +17,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "operations/claims.forget_old_claims": "housekeeping",
         "operations/claims.look_for_due": "housekeeping",
         "operations/claims._keep": "housekeeping, of a row it has just read",
-        "operations/domain_news.claim": "housekeeping",
+        "operations/domain_news.claimed": "housekeeping",
         "operations/provisioning.rewrite_what_changed": "housekeeping",
         "operations/provisioning._claim": "housekeeping",
         "operations/provisioning._behind": "housekeeping",

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import clock, create_app
+from app import clock, create_app, sign_in_notices
 from app.caller import command_line
 from app.config import Settings
 from app.extensions import db
-from app.models import AuditEntry, WebSession
+from app.models import AuditEntry, Notice, WebSession
 from app.operations import OPERATIONS
 from tests.applications import Applications, closed_file
 from tests.conftest import Cast, cheap_settings
@@ -138,6 +138,16 @@ def age(app: Flask, seconds: int = 15 * 60 + 1) -> None:
         proven = clock.from_now(seconds=-seconds)
         db.session.execute(db.update(WebSession).values(proven_at=proven))
         db.session.commit()
+
+
+def notices(app: Flask) -> list[Notice]:
+    """The mails that are about to be sent, once what is new was looked for twice."""
+    sending = {"smtp_url": "smtp://127.0.0.1:1", "mail_from": "panel@mailcote.example"}
+    app.extensions["mailcote"] = replace(app.extensions["mailcote"], **sending)
+    with app.app_context():
+        for _ in range(2):
+            sign_in_notices.write_what_is_new()
+        return list(db.session.scalars(db.select(Notice).order_by(Notice.id)))
 
 
 def entries(app: Flask, action: str) -> list[AuditEntry]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from app import sign_in_notices
 from app.config import Settings
-from tests.web.conftest import PEOPLES_PASSWORD, Browser
+from tests.web.conftest import PEOPLES_PASSWORD, Browser, notices
 
 ALICE = "alice@people.example"
 NEWS = "Signed in from somewhere new"
@@ -61,11 +60,7 @@ def test_it_is_told_by_mail_once(
 ) -> None:
     visitor.client.environ_base["HTTP_USER_AGENT"] = "call 0900-evil"
     sign_in(visitor, "192.0.2.7")
-    with app.app_context():
-        ((email, place),) = sign_in_notices.claim_places()
-        assert sign_in_notices.claim_places() == []
-        message = sign_in_notices.message_of(email, place)
-    text = message.get_content()
-    assert message["To"] == ALICE
-    assert "192.0.2.7" in text and f"{settings.public_url}/account" in text
-    assert "evil" not in text
+    (notice,) = notices(app)
+    assert (notice.recipient, notice.subject) == (ALICE, "a new sign-in")
+    assert "192.0.2.7" in notice.text and f"{settings.public_url}/account" in notice.text
+    assert "evil" not in notice.text
