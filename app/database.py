@@ -152,10 +152,11 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Any) -> None:
-    if not connection.get_execution_options().get("may_write"):
-        connection.exec_driver_sql("BEGIN")
-        return
+    # By the driver itself: SQLAlchemy would make a cursor and a result for it each time.
     info, driver = connection.connection.info, connection.connection.driver_connection
+    if not connection.get_execution_options().get("may_write"):
+        driver.execute("BEGIN")
+        return
     is_lasting = connection.get_execution_options()["is_lasting"]
     # A note that nobody is told of is not worth keeping its request waiting.
     seconds = BUSY_SECONDS if is_lasting else NOTE_SECONDS
@@ -165,7 +166,7 @@ def _begin(connection: Any) -> None:
         info["is_lasting"] = is_lasting
     _lock(info, connection.engine.url.database, seconds)
     try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver.execute("BEGIN IMMEDIATE")
     except BaseException:
         _unlock(info)
         raise

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from flask import current_app
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
 from flask_wtf import CSRFProtect
-from sqlalchemy import MetaData
+from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.orm import DeclarativeBase
 from werkzeug.local import LocalProxy
 
@@ -29,8 +30,21 @@ class Base(DeclarativeBase):
     )
 
 
+class OneDatabase(Session):
+    """A session of the one database there is, which is not looked up for each statement."""
+
+    _bind: Engine | Connection | None = None
+
+    def get_bind(self, *_what: Any, bind: Any = None, **_more: Any) -> Engine | Connection:
+        """The engine of the running application."""
+        if self._bind is None:
+            self._bind = super().get_bind()
+        return bind or self._bind
+
+
 # Rows stay readable after a commit: what an operation returns is rendered without asking again.
-db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+_OPTIONS = {"class_": OneDatabase, "expire_on_commit": False}
+db = SQLAlchemy(metadata=Base.metadata, session_options=_OPTIONS)
 login_manager = LoginManager()
 csrf = CSRFProtect()
 settings = cast(Settings, LocalProxy(lambda: current_app.extensions["mailcote"]))
