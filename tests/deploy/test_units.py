@@ -44,6 +44,32 @@ def test_a_unit_gives_no_more_than_is_needed(unit: Path, most: int) -> None:
     assert result.returncode == 0, result.stdout[-200:]
 
 
+@pytest.mark.parametrize(
+    ("there", "url", "starts"),
+    [
+        ([], "", True),
+        (["mailcote/panel.db"], "", False),
+        (["mailcote/panel.db"], "postgresql:///mailcote", True),
+        (["mailcote/panel.db", "mailcote-panel/panel.db"], "", True),
+        (["mailcote/users.db"], "", True),  # a node's
+    ],
+)
+def test_no_empty_panel_is_begun_beside_older_data(
+    tmp_path: Path, there: list[str], url: str, starts: bool
+) -> None:
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    unit = (DEPLOY / "mailcote.service").read_text().replace("/var/lib", str(tmp_path))
+    variables = dict(re.findall("^Environment=(.*?)=(.*)$", unit, re.M))
+    command = shlex.split(re.findall("^ExecStartPre=(.*)$", unit, re.M)[0].replace("$$", "$"))
+    done = subprocess.run(
+        command, env={**variables, "MAILCOTE_DATABASE_URL": url}, capture_output=True, text=True
+    )
+    assert (done.returncode == 0) == starts
+    assert ("move panel.db and secret_key" in done.stderr) == (not starts)
+
+
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="NOT TESTED: apt-get install shellcheck")
 def test_the_operators_command_is_a_sound_script() -> None:
     result = subprocess.run(["shellcheck", DEPLOY / "mailcote"], capture_output=True, text=True)
