@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from app.extensions import db
-from app.models import Domain, Mailbox
+from app.models import DnsCheck, Domain, Mailbox
 from app.operations import OPERATIONS
 from tests.conftest import PASSWORD, Cast
 from tests.web.conftest import MARKUP, MAX_QUERIES, Browser
@@ -178,3 +178,14 @@ def test_customers_may_see_none_of_it(app: Flask, alice: Browser) -> None:
     for path in ("/admin/domains/new", f"{EXAMPLE}/project", f"{EXAMPLE}/remove"):
         assert alice.post(path, domain="free.nl", project_id="").status_code == 403
     assert _project_of(app, "example.nl") == 1
+
+
+@pytest.mark.parametrize("path", ["/admin/domains", EXAMPLE, "/admin/projects/1"])
+def test_its_state_is_the_one_that_its_people_see(
+    app: Flask, root: Browser, alice: Browser, path: str
+) -> None:
+    with app.app_context():
+        db.session.execute(db.update(DnsCheck).values(state="pending"))
+        db.session.commit()
+    assert "Waits for the DNS" in alice.get("/domains/example.nl").text
+    assert "Waits for the DNS" in root.get(path).text
