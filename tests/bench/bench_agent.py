@@ -15,7 +15,7 @@ from statistics import median
 
 from tests.agent.fake_panel import HASH, OTHER_HASH, Export, FakePanel, export, user, users
 from tests.agent.mail_node import PROGRAM, Node
-from tests.bench.measure import Figure, show
+from tests.bench.measure import Figure, peak_megabytes, show
 
 USERS = 100_000
 CHANGES = 15
@@ -98,7 +98,7 @@ def changes(node: Node, panel: FakePanel, boxes: list[Export]) -> Iterator[Figur
             took.append(time.monotonic() - panel.published_at)
             time.sleep(0.3)
             written.append((bytes_written(process.pid) - written_before) / 1000)
-        peak = peak_of(process.pid)
+        peak = peak_megabytes(process.pid)
     finally:
         process.kill()
         process.communicate()
@@ -128,11 +128,6 @@ def revision_in(database: Path) -> str:
 def bytes_written(process: int) -> int:
     lines = Path(f"/proc/{process}/io").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("wchar")).split()[1])
-
-
-def peak_of(process: int) -> float:
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 if __name__ == "__main__":

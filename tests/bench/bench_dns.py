@@ -6,7 +6,7 @@ computing; from name servers across the world answers take longer, and waiting i
 
 from __future__ import annotations
 
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -17,7 +17,7 @@ from itertools import count
 from app.dns import wire
 from app.dns.check import check_many
 from app.dns.lookup import Asking
-from tests.bench.measure import Figure, show
+from tests.bench.measure import Figure, peak_megabytes, show
 from tests.dns.name_server import NameServer
 from tests.dns.zones import GOOD, HOST, expected, silent
 
@@ -100,7 +100,7 @@ def _run(port: int, dead: int) -> Took:
         right = "unknown" if name in dying else "ok"
         wrong += any(verdict.state != right for verdict in report.verdicts)
     seconds = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_megabytes(os.getpid())
     return Took(seconds, time.process_time(), peak, next(questions), wrong)
 
 

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 ROUNDS = 7
@@ -87,6 +88,13 @@ def computed(work: Callable[[], object]) -> float:
 def p50(work: Callable[[], object], times: int) -> float:
     """Milliseconds of the median of so many times."""
     return median(elapsed(work) for _ in range(times))
+
+
+def peak_megabytes(process: int) -> float:
+    """The most memory a process has used since its program began; what rusage tells is inherited
+    from whoever started it (getrusage(2), ru_maxrss)."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def show(figures: Iterable[Figure]) -> None:

@@ -24,6 +24,7 @@ from app.caller import command_line
 from app.config import PREFIX, Settings
 from app.extensions import db
 from app.operations import OPERATIONS
+from tests.bench.measure import peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "example.nl"
@@ -184,20 +185,15 @@ class Server:
 
     def peak_megabytes(self) -> float:
         """The most memory that one of its processes has used."""
-        return max(_peak(pid) for pid in (self.process.pid, *self.workers()))
-
-
-def _peak(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        return max(peak_megabytes(pid) for pid in (self.process.pid, *self.workers()))
 
 
 @contextmanager
 def served(folder: Path, **settings: object) -> Iterator[Server]:
     """`mailcote serve` with a panel's folder, every setting at its default unless it is given."""
     port = _free_port()
-    program = Path(sys.executable).with_name("mailcote")
-    with _running([program, "serve", "--port", str(port)], port, folder, settings) as server:
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
+    with _running(command, port, folder, settings) as server:
         yield server
 
 
