@@ -101,10 +101,10 @@ def _over() -> Response:
 
 
 def _guarded(response: Response) -> Response:
-    """The address itself is the secret: no cache keeps the page, and no referrer tells of it.
+    """The address itself is the secret: nobody keeps the page, and no referrer tells of it.
 
     Not no-referrer: the protection against forged forms asks which site a form came from.
     """
     response.headers["Referrer-Policy"] = "strict-origin"
-    response.headers["X-Robots-Tag"] = "noindex"
+    response.headers["X-Robots-Tag"] = "noarchive, nosnippet"
     return never_stored(response)

@@ -89,7 +89,7 @@ def test_every_answer_keeps_the_address_to_itself(
     for answer in answers:
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["Referrer-Policy"] == "strict-origin"
-        assert answer.headers["X-Robots-Tag"] == "noindex"
+        assert answer.headers["X-Robots-Tag"] == "noarchive, nosnippet"
         assert path.rpartition("/")[2] not in answer.text
     assert path.rpartition("/")[2] not in caplog.text
 
