@@ -32,6 +32,9 @@ class Place:
         answer = page.goto(path)
         assert answer is not None
         assert answer.status == self.status, self.path
+        # What Lighthouse holds against a page and can be told at once; it looks at few pages in CI.
+        assert "noindex" not in answer.headers.get("x-robots-tag", ""), self.path
+        assert page.locator("meta[name=description]").get_attribute("content"), self.path
 
 
 def send(button: str, **fields: str) -> Act:
