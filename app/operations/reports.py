@@ -48,6 +48,15 @@ Fact = Annotated[str, Field(max_length=200)]
 Moment = Annotated[str, BeforeValidator(_moment)]
 
 
+def _rows(most: int) -> Any:
+    """Of a list: so many at most, and none is looked at after one that is wrong. All that is wrong
+    with the rows of a hostile report would take a gigabyte to tell."""
+    return Field(max_length=most, fail_fast=True)
+
+
+_NO_SUCH_FIELD = "There is no such field in a report."
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -91,20 +100,22 @@ class Report(_Strict):
     revision: Annotated[int, Field(ge=0, le=999_999_999)] | None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z")] | None = None
     counts: Counts | None = None
-    rejected: Annotated[list[Rejected], Field(max_length=1000)] = []
+    rejected: Annotated[list[Rejected], _rows(1000)] = []
     agent_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+-]{1,32}\z")] | None = None
     dovecot_version: Fact | None = None
     postfix_version: Fact | None = None
     os: Fact | None = None
     disk_free_mb: Amount | None = None
-    purged: Annotated[list[MailboxId], Field(max_length=MANY)] = []
-    usage: Annotated[list[Usage], Field(max_length=MANY)] = []
-    last_login: Annotated[list[LastLogin], Field(max_length=MANY)] = []
+    purged: Annotated[list[MailboxId], _rows(MANY)] = []
+    usage: Annotated[list[Usage], _rows(MANY)] = []
+    last_login: Annotated[list[LastLogin], _rows(MANY)] = []
     error: Annotated[str, Field(max_length=1024)] | None = None
 
 
 def read(values: dict[str, Any]) -> Report:
     """A report from its JSON. Raises Invalid."""
+    if unknown := next((name for name in values if name not in Report.model_fields), None):
+        raise Invalid(_NO_SUCH_FIELD, field=nameable(unknown))
     try:
         report = Report.model_validate(values)
     except ValidationError as error:
@@ -112,7 +123,7 @@ def read(values: dict[str, Any]) -> Report:
         wrong = min(errors, key=lambda one: one["type"] != "extra_forbidden")
         known = {
             "missing": "This field is required.",
-            "extra_forbidden": "There is no such field in a report.",
+            "extra_forbidden": _NO_SUCH_FIELD,
         }
         message = known.get(wrong["type"], "This is not what a report has here.")
         raise Invalid(message, field=nameable(str(wrong["loc"][0]))) from None
@@ -136,9 +147,10 @@ def take(node_id: int, report: Report, *, has_drifted: bool | None) -> None:
                 node.has_drifted = has_drifted
     # A report that was overtaken on its way says this too, and nodes say it only once.
     now = clock.now()
-    _write(_USAGE, [{**one.model_dump(), "at": now} for one in report.usage])
-    _write(_PERCENT_USED, [one.model_dump(include={"id", "bytes"}) for one in report.usage])
-    _write(_LAST_LOGIN, [one.model_dump() for one in report.last_login])
+    its = {"node": node_id}
+    _write(_USAGE, [{**one.model_dump(), **its, "at": now} for one in report.usage])
+    _write(_PERCENT_USED, [{"id": one.id, "bytes": one.bytes, **its} for one in report.usage])
+    _write(_LAST_LOGIN, [{**one.model_dump(), **its} for one in report.last_login])
 
 
 def _is_overtaken(node: Node, report: Report) -> bool:
@@ -163,21 +175,27 @@ def _note_state(node: Node, report: Report, feed: Feed) -> None:
         node.applied_epoch, node.applied_revision = report.epoch, report.revision
 
 
+# The mailboxes that a node serves: a backup for others knows their ids, but has no word on them.
+_SERVED = (
+    "id = :id AND EXISTS (SELECT 1 FROM domains WHERE domains.id = mailboxes.domain_id "
+    "AND (home_node_id IS NULL OR home_node_id = :node))"
+)
+# None of these has a value in it that comes from anywhere else.
 _USAGE = text(
-    "INSERT INTO mailbox_usage (mailbox_id, bytes, messages, used_at) "
+    "INSERT INTO mailbox_usage (mailbox_id, bytes, messages, used_at) "  # noqa: S608
     "SELECT id, CAST(:bytes AS BIGINT), CAST(:messages AS BIGINT), CAST(:at AS VARCHAR(20)) "
-    "FROM mailboxes WHERE id = :id ON CONFLICT (mailbox_id) DO UPDATE SET "
+    f"FROM mailboxes WHERE {_SERVED} ON CONFLICT (mailbox_id) DO UPDATE SET "
     "bytes = excluded.bytes, messages = excluded.messages, used_at = excluded.used_at"
 )
 _PERCENT_USED = text(
-    "UPDATE mailboxes "
+    "UPDATE mailboxes "  # noqa: S608
     "SET percent_used = CAST(:bytes AS BIGINT) * 100 / (CAST(quota_mb AS BIGINT) * 1048576) "
-    "WHERE id = :id AND COALESCE(percent_used, -1) "
+    f"WHERE {_SERVED} AND COALESCE(percent_used, -1) "
     "<> CAST(:bytes AS BIGINT) * 100 / (CAST(quota_mb AS BIGINT) * 1048576)"
 )
 _LAST_LOGIN = text(
-    "INSERT INTO mailbox_usage (mailbox_id, last_login_at) "
-    "SELECT id, CAST(:at AS VARCHAR(20)) FROM mailboxes WHERE id = :id "
+    "INSERT INTO mailbox_usage (mailbox_id, last_login_at) "  # noqa: S608
+    f"SELECT id, CAST(:at AS VARCHAR(20)) FROM mailboxes WHERE {_SERVED} "
     "ON CONFLICT (mailbox_id) DO UPDATE SET last_login_at = excluded.last_login_at "
     "WHERE mailbox_usage.last_login_at IS NULL "
     "OR mailbox_usage.last_login_at < excluded.last_login_at"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from app.errors import Invalid
 from app.extensions import db
 from app.models import MailboxUsage, PurgeAck, PurgeOrder
 from app.models import Node as NodeRow
+from app.operations import reports
 from tests.api.answers import assert_failure, same_answer
 from tests.conftest import Api
 from tests.sync.node import Node, execute, fill
@@ -150,6 +153,24 @@ def test_usage_and_last_logins_are_kept(app: Flask, api: Api, node: Node) -> Non
     assert usage(app) == {}
 
 
+def test_a_backup_tells_nothing_of_mailboxes_elsewhere(app: Flask, api: Api, node: Node) -> None:
+    other = second_node(api)
+    api("update-node", "root", name="mpi01", host="mpi01.example.net")
+    fill(api, "info")
+    api("set-home-node", "root", domain="example.nl", node="mpi01")
+    [recipient] = other.ask().get_json()["recipients"]
+    key = recipient["id"]
+    told = {"epoch": None, "revision": None, "usage": [{"id": key, "bytes": 2**50, "messages": 9}],
+            "last_login": [{"id": key, "at": "2026-01-02T03:04:05Z"}]}  # fmt: skip
+    assert send(other, told).status_code == 204
+    assert usage(app) == {}
+    assert api("list-users").get_json()["data"]["users"][0]["email"] == recipient["email"]
+    with app.app_context():
+        assert db.session.scalar(text("SELECT percent_used FROM mailboxes")) is None
+    assert send(node, told).status_code == 204
+    assert usage(app) == {key: (2**50, 9, "2026-01-02T03:04:05Z")}
+
+
 def test_what_an_overtaken_report_counts_is_kept(app: Flask, api: Api, node: Node) -> None:
     """A node asks on while its report is on its way, and tells of each login once."""
     fill(api, "info")
@@ -276,6 +297,27 @@ def test_it_rejects_what_is_no_report(app: Flask, node: Node, database: str, wha
 def test_it_rejects_what_cannot_be_read(node: Node, body: bytes, status: int, code: str) -> None:
     field = "epoch" if not body else None
     assert_failure(send(node, body), status, code, field)
+
+
+WRONG = dict.fromkeys("abcde", 1)
+COSTLY: dict[str, dict[str, Any]] = {
+    "many fields": {f"f{number}": 1 for number in range(100_000)},
+    "many rows": {"usage": [WRONG] * 50_000},
+    "many sign-ins": {"last_login": [WRONG] * 50_000},
+    "many rejected": {"rejected": [WRONG] * 999},
+}
+
+
+@pytest.mark.parametrize("what", COSTLY)
+def test_a_wrong_report_costs_no_more_than_its_first_mistake(what: str) -> None:
+    values = {"epoch": None, "revision": None, **COSTLY[what]}
+    tracemalloc.start()
+    try:
+        with pytest.raises(Invalid):
+            reports.read(values)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_it_is_json_and_posted(node: Node) -> None:
