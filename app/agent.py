@@ -125,6 +125,9 @@ NEEDED = {
 BODY_LIMIT = 256 * 1024 * 1024
 HEADER_LIMIT = 64 * 1024
 PIECE = 64 * 1024
+RECORD = 16 * 1024  # what TLS sends at once (RFC 8446, section 5.1)
+VALUE_LIMIT = 1024 * 1024  # characters of one value: an alias with some thousand members
+ROWS_LIMIT = 1_500_000  # of one kind: as many users as fit into an answer
 ROWS_AT_A_TIME = 500
 KEY_FILE_LIMIT = 4096
 LOCK_PATIENCE = 10.0
@@ -853,11 +856,23 @@ class Line:
         self.link, self.deadline, self.wire = link, deadline, Wire(link, deadline)
 
     def sendall(self, data: bytes) -> None:
-        self.link.settimeout(self.deadline.left())
-        self.link.sendall(data)
+        """In pieces: by TLS, the time for all begins anew with every record."""
+        for start in range(0, len(data), RECORD):
+            self.link.settimeout(self.deadline.left())
+            self.link.sendall(data[start : start + RECORD])
 
     def makefile(self, _mode: str) -> IO[bytes]:
-        return io.BufferedReader(self.wire)
+        return BoundedReader(self.wire)
+
+
+class BoundedReader(io.BufferedReader):
+    """Reads so much and no more: `http.client` takes -1 for the size of a chunk, and would then
+    read on to the end, whatever comes."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            raise http.client.HTTPException("a size below zero")
+        return super().read(size)
 
 
 def connected(url: urllib.parse.SplitResult, deadline: Deadline) -> socket.socket:
@@ -1022,6 +1037,10 @@ def too_large() -> RefusedError:
     return RefusedError(f"the answer is over {BODY_LIMIT // 1024 // 1024} MiB")
 
 
+def too_many() -> RefusedError:
+    return RefusedError(f"the answer has over {ROWS_LIMIT} of one kind")
+
+
 def network_cause(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message})"
@@ -1041,6 +1060,7 @@ class Reader:
         self.body = body
         self.utf8 = codecs.getincrementaldecoder("utf-8")()
         self.text, self.at, self.has_ended = "", 0, False
+        self.given = 0  # characters that were given away before `text`
         self.more()
         if self.text.startswith("\ufeff"):
             raise RefusedError("the answer starts with a byte order mark")
@@ -1053,6 +1073,7 @@ class Reader:
         while size <= 2 * least and not self.has_ended:
             parts.append(self.decoded(next(self.body, None)))
             size += len(parts[-1])
+        self.given += self.at
         self.text, self.at = "".join(parts), 0
         return size > least
 
@@ -1090,6 +1111,8 @@ class Reader:
             if 0 <= end < len(self.text):  # else a number may go on in the next piece
                 self.at = end
                 return value
+            if len(self.text) - self.at > VALUE_LIMIT:
+                raise RefusedError("the answer has a value that is too long")
             if not self.more():
                 if end < 0:
                     raise not_json()
@@ -1106,10 +1129,30 @@ class Reader:
             raise RefusedError("the answer is nested too deeply") from None
 
     def values(self, most: int) -> list[Any]:
-        """Values of an array, so many at most; what follows is a comma or the array's end."""
+        """Values of an array, so many at most and not too much of them; what follows is a comma or
+        the array's end."""
+        begun = self.given + self.at
         found = [self.value()]
-        while len(found) < most and self.takes(","):
+        while len(found) < most and self.given + self.at - begun < VALUE_LIMIT and self.takes(","):
             found.append(self.value())
+        return found
+
+    def names(self, is_one: Callable[[Any], bool], wrong: str) -> Any:
+        """A list of names, each judged as it comes in; of what is no list, whatever it is."""
+        if not self.takes("["):
+            return self.value()
+        found: list[str] = []
+        has_more = not self.takes("]")
+        while has_more:
+            name = self.value()
+            if not is_one(name):
+                raise RefusedError(wrong)
+            found.append(name)
+            if len(found) > ROWS_LIMIT:
+                raise too_many()
+            has_more = not self.takes("]")
+            if has_more:
+                self.needs(",")
         return found
 
     def plain_users(self) -> list[re.Match[str]]:
@@ -1129,15 +1172,19 @@ class Reader:
         if self.ahead() != "{":
             self.value()
             raise RefusedError("the answer is not a JSON object")
-        seen: set[str] = set()
         self.needs("{")
+        yield from self.rest_of_members()
+        if self.ahead():
+            raise not_json()
+
+    def rest_of_members(self) -> Iterator[str]:
+        """The same of an object whose bracket was taken."""
+        seen: set[str] = set()
         if not self.takes("}"):
             yield self.name(seen)
             while not self.takes("}"):
                 self.needs(",")
                 yield self.name(seen)
-        if self.ahead():
-            raise not_json()
 
     def name(self, seen: set[str]) -> str:
         name = self.value()
@@ -1214,6 +1261,7 @@ class Filled(int):
     """How many values of an array went to the stage."""
 
 
+NOT_WHAT_IS_GONE = "the answer has only a part of the state, and not what is gone"
 SHAPE = {
     "format": int,
     "epoch": str,
@@ -1233,15 +1281,14 @@ def read_answer(reply: Reply, held: Held | None) -> Answer:
         fields: dict[str, Any] = {}
         reader = Reader(body_of(reply))
         for name in reader.members():
-            is_array = name in ALL_ARRAYS and reader.takes("[")
-            fields[name] = stage.fill(name, reader) if is_array else reader.value()
+            fields[name] = read_field(name, reader, stage)
         refuse_shape(fields, held)
         refuse_tag(fields, reply.etag)
         if fields["full"]:
             refuse_difference(fields, stage)
         else:
             stage.fill_gone(fields["gone"])
-        purge = ids("purge", fields["purge"])
+        purge = once_each("purge", fields["purge"])
         refuse_orders(stage.connection, purge, STAGED_MAILBOX)
         return Answer(
             arrays=FORMATS[fields["format"]],
@@ -1260,13 +1307,43 @@ def read_answer(reply: Reply, held: Held | None) -> Answer:
         raise
 
 
+def read_field(name: str, reader: Reader, stage: Stage) -> Any:
+    """Nothing is read that nobody knows, and nothing whole that may be long: a few octets of gzip
+    can stand for objects without end."""
+    if name in ALL_ARRAYS:
+        return stage.fill(name, reader) if reader.takes("[") else reader.value()
+    if name == "gone":
+        return read_gone(reader)
+    if name == "purge":
+        return reader.names(is_id, "purge has something that is not an id; nothing is applied")
+    if name not in SHAPE:
+        raise unknown_field(name)
+    return reader.value()
+
+
+def read_gone(reader: Reader) -> Any:
+    if not reader.takes("{"):
+        return reader.value()
+    found: dict[str, Any] = {}
+    for name in reader.rest_of_members():
+        if name not in NAMED:
+            raise RefusedError(NOT_WHAT_IS_GONE)
+        wrong = f"gone has something among {name} that cannot be one of them"
+        found[name] = reader.names(NAMED[name], wrong)
+    return found
+
+
+def unknown_field(name: str) -> RefusedError:
+    return RefusedError(f"the answer has an unknown field: {ascii(name)[:60]}")
+
+
 def refuse_shape(fields: dict[str, Any], held: Held | None) -> None:
     known = fields.get("format")
     arrays = FORMATS.get(known, ARRAYS) if type(known) is int else ARRAYS
     shape = {**SHAPE, **dict.fromkeys(arrays, Filled)}
     for name in fields:
         if name not in shape and (name != "gone" or fields.get("full") is not False):
-            raise RefusedError(f"the answer has an unknown field: {ascii(name)[:60]}")
+            raise unknown_field(name)
     for name, kind in shape.items():
         if type(fields.get(name)) is not kind:
             raise RefusedError(f"{name} is missing from the answer, or of a wrong type")
@@ -1290,7 +1367,7 @@ def refuse_part(fields: dict[str, Any], arrays: tuple[str, ...], held: Held | No
         raise RefusedError("the answer has only a part of the state, which was not asked for")
     gone = fields.get("gone")
     if type(gone) is not dict or gone.keys() != set(arrays):
-        raise RefusedError("the answer has only a part of the state, and not what is gone")
+        raise RefusedError(NOT_WHAT_IS_GONE)
     if any(type(names) is not list for names in gone.values()):
         raise RefusedError("gone has something that is not a list")
 
@@ -1346,6 +1423,8 @@ class Stage:
             self.digest.feed(name, ("," if number else "") + text)
             self.insert(name, insert, rows)
             number += len(rows)
+            if number > ROWS_LIMIT:
+                raise too_many()
             has_more = not reader.takes("]")
             if has_more:
                 reader.needs(",")
@@ -1375,8 +1454,6 @@ class Stage:
 
     def fill_gone(self, gone: dict[str, list[Any]]) -> None:
         for name, values in gone.items():
-            if not all(NAMED[name](value) for value in values):
-                raise RefusedError(f"gone has something among {name} that cannot be one of them")
             self.insert(f"gone {name}", GONE[name], [(value,) for value in values])
         if count(self.connection, BOTH_CHANGED_AND_GONE):
             raise RefusedError("the answer has something that is changed and gone at once")
@@ -1556,10 +1633,7 @@ def wrong_row(place: str, reason: str) -> RefusedError:
     return RefusedError(f"{place} {reason}; the whole answer is refused")
 
 
-def ids(name: str, values: list[Any]) -> list[str]:
-    for number, value in enumerate(values):
-        if not is_id(value):
-            raise wrong_row(f"{name}[{number}]", "is not an id")
+def once_each(name: str, values: list[str]) -> list[str]:
     if len(set(values)) != len(values):
         raise RefusedError(f"{name} has an id, a name or an address twice")
     return values

@@ -7,9 +7,10 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -301,7 +302,7 @@ TEXTS: dict[str, tuple[bytes, str]] = {
     "Infinity": (b'{"format": -Infinity}', "whole"),
     "a number of a million digits": (b'{"format": ' + b"9" * 1_000_000 + b"}", "too large"),
     "a nesting bomb": (b'{"format": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "nested"),
-    "a nesting bomb of objects": (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, "nested"),
+    "a nesting bomb of objects": (b'{"counts":' * 200_000 + b"1" + b"}" * 200_000, "nested"),
 }
 
 
@@ -345,6 +346,74 @@ def test_it_refuses_more_than_256_mib_unpacked(node: Node, panel: FakePanel) -> 
     assert len(body) < 2 * 1024 * 1024
     panel.always(body, Content_Encoding="gzip")
     refuses(node, "over 256 MiB")
+
+
+LISTS = b"[]," * 8_000_000
+BOMBS: dict[str, tuple[bytes, bytes, bytes, str]] = {
+    "an unknown field": (b'{"x":[', LISTS, b"[]]}", "unknown field"),
+    "what to purge": (b'{"purge":[', LISTS, b"[]]}", "not an id"),
+    "what is gone": (b'{"gone":{"users":[', LISTS, b"[]]}}", "cannot be one"),
+    "what is gone of an unknown kind": (b'{"gone":{"x":[', LISTS, b"[]]}}", "not what is gone"),
+    "one user": (b'{"users":[[', LISTS, b"[]]]}", "too long"),
+    "many long users at once": (
+        json.dumps({"users": users(600)}).encode()[:-2] + b",",
+        (b"[" + b"[]," * 300_000 + b"[]],") * 20,
+        b"[]]}",
+        "fields of a user",
+    ),
+    "a long text": ('{"epoch":"\U0001f600'.encode(), b"a" * 24_000_000, b'"}', "too long"),
+    "many names": (b"{", b"".join(b'"f%d":1,' % at for at in range(500_000)), b"}", "unknown"),
+    "many domains": (
+        b'{"domains":[',
+        b"".join(b'"d%d.nl",' % at for at in range(400_000)),
+        b'"d.nl"]}',
+        "over 1000 of one kind",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_answer_cannot_take_all_the_memory(
+    node: Node, panel: FakePanel, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a hundred kilobytes unpack to would be gigabytes as objects."""
+    start, middle, end, reason = BOMBS[name]
+    monkeypatch.setattr(agent, "ROWS_LIMIT", 1000)
+    panel.always(gzip.compress(start + middle + end, 1), Content_Encoding="gzip")
+    tracemalloc.start()
+    try:
+        refuses(node, reason)
+        assert tracemalloc.get_traced_memory()[1] < 100 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [b"-1", b"-5", b"-ffff"])
+def test_a_chunk_is_not_smaller_than_nothing(node: Node, panel: FakePanel, size: bytes) -> None:
+    """Of -1 octets there would be no end."""
+    head = head_of(newer()) + b"Transfer-Encoding: chunked\r\n\r\n"
+    panel.behaviour = endless(head + size + b"\r\n", b" " * 65536)
+    refuses(node, "proper HTTP")
+
+
+def test_what_is_sent_has_one_deadline_too() -> None:
+    """A socket with TLS gives every record the whole time anew."""
+
+    class Slow:
+        sent = 0
+
+        def settimeout(self, seconds: float) -> None:
+            pass
+
+        def sendall(self, data: bytes) -> None:
+            time.sleep(0.02 * len(data) / 16384)
+            self.sent += len(data)
+
+    slow = Slow()
+    line = agent.Line(cast("socket.socket", slow), agent.Deadline(0.1))
+    with pytest.raises(OSError, match="deadline"):
+        line.sendall(b"x" * 1024 * 1024)
+    assert 0 < slow.sent < 1024 * 1024
 
 
 def test_it_refuses_a_length_over_the_limit_at_once(node: Node, panel: FakePanel) -> None:
