@@ -115,13 +115,20 @@ check_panel() {
   esac
 }
 
-is_host_name() { # NAME
+is_host_name() { # NAME: one that Postfix accepts, too
   [ ${#1} -le 253 ] || return 1
   case $1 in
   *[!0-9a-z.-]* | .* | *. | -* | *- | *..* | *.-* | *-.*) return 1 ;;
-  *.*) return 0 ;;
+  *.*) ;;
   *) return 1 ;;
   esac
+  labels=$1.
+  while [ -n "$labels" ]; do
+    label=${labels%%.*}
+    [ ${#label} -le 63 ] || return 1
+    labels=${labels#*.}
+  done
+  case $label in *[!0-9]*) return 0 ;; *) return 1 ;; esac # no address
 }
 
 # ── What it stands on ────────────────────────────────────────────────────────────────────────
@@ -152,8 +159,10 @@ install_packages() {
   # Else Postfix asks which kind of mail server this is.
   echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
   hold_services
+  # What was cut off before is ended first, and who else installs something is waited for.
+  apt='apt-get -o DPkg::Lock::Timeout=300'
   # shellcheck disable=SC2086  # a list of words
-  { apt-get update -q && apt-get install -y -q --no-install-recommends $missing; } \
+  { dpkg --configure -a && $apt update -q && $apt install -y -q --no-install-recommends $missing; } \
     >"$work/apt.log" 2>&1 || {
     tail -n 20 "$work/apt.log" >&2
     stop "The packages could not be installed, see above."
@@ -212,7 +221,8 @@ fetch_agent() {
   # No redirect is followed: what comes runs as root.
   curl -fsS --max-time 120 --max-redirs 0 -o "$work/agent.py" "$panel/sync/v1/agent.py" ||
     stop "The agent could not be fetched from $panel."
-  if ! python3 -m py_compile "$work/agent.py" 2>/dev/null ||
+  # Without -I, Python would take its modules from the folder this was started in.
+  if ! python3 -I -m py_compile "$work/agent.py" 2>/dev/null ||
     ! python3 -I "$work/agent.py" --version 2>/dev/null | grep -q '^mailcote-agent '; then
     stop "What $panel sent is not the agent; nothing was replaced."
   fi
@@ -245,35 +255,48 @@ make_places() {
 make_mail_user() {
   if getent passwd vmail >/dev/null; then return 0; fi
   say "Making the user vmail, who owns the mail."
-  # The same number on every node, where it is free: disks move from one to another.
-  if ! getent passwd 5000 >/dev/null && ! getent group 5000 >/dev/null; then
-    getent group vmail >/dev/null || groupadd --gid 5000 vmail
-    useradd --uid 5000 --gid vmail --no-create-home --home-dir /var/vmail \
-      --shell /usr/sbin/nologin vmail
-  else
-    useradd --system --user-group --no-create-home --home-dir /var/vmail \
-      --shell /usr/sbin/nologin vmail
-  fi
+  # The same numbers on every node, where they are free: disks move from one to another.
+  # shellcheck disable=SC2046  # two words or one
+  getent group vmail >/dev/null || groupadd $(if_free group --gid) vmail
+  # shellcheck disable=SC2046  # likewise
+  useradd $(if_free passwd --uid) --gid vmail --no-create-home --home-dir /var/vmail \
+    --shell /usr/sbin/nologin vmail
   changed=yes
 }
 
+if_free() { # DATABASE OPTION: with the number of all nodes, or whichever is next
+  if getent "$1" 5000 >/dev/null; then printf %s --system; else printf '%s 5000' "$2"; fi
+}
+
+# Also of a folder that is there already: a run that was killed may not have given it away yet.
 make_folder() { # FOLDER MODE USER GROUP
-  [ ! -d "$1" ] || return 0
+  if [ "$3" != root ] && [ "$(stat -L -c %U "$1" 2>/dev/null)" = "$3" ]; then return 0; fi
   install -d -m "$2" -o "$3" -g "$4" "$1"
 }
 
 make_certificate() {
-  if [ -e /etc/mailcote/tls.crt ] && [ -e /etc/mailcote/tls.key ]; then return 0; fi
+  if [ -s /etc/mailcote/tls.crt ] && [ -s /etc/mailcote/tls.key ]; then return 0; fi
+  if [ -s /etc/mailcote/tls.crt ] && ! is_self_made; then
+    stop "The key of the certificate in /etc/mailcote/tls.crt is missing: put it into tls.key there."
+  fi
   say "Making a certificate for $host; mail programs will ask whether to trust it."
-  (umask 077 && openssl req -x509 -nodes -days 3650 -newkey ec \
-    -pkeyopt ec_paramgen_curve:prime256v1 -subj "/O=$SELF_MADE/CN=$host" \
-    -addext "subjectAltName=DNS:$host" \
-    -keyout /etc/mailcote/tls.key -out /etc/mailcote/tls.crt 2>"$work/openssl.log") || {
-    rm -f /etc/mailcote/tls.key /etc/mailcote/tls.crt
-    stop "openssl could not make a certificate: $(tail -n 1 "$work/openssl.log")"
-  }
-  chmod 0644 /etc/mailcote/tls.crt
-  changed=yes
+  subject="/O=$SELF_MADE"
+  [ ${#host} -gt 64 ] || subject="$subject/CN=$host" # no longer name fits there (RFC 5280, A.1)
+  # A key without a certificate may be somebody's own, who waits for one: it is not replaced.
+  if [ -s /etc/mailcote/tls.key ]; then
+    (umask 077 && cat /etc/mailcote/tls.key >"$work/tls.key")
+  else
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out "$work/tls.key" \
+      2>"$work/openssl.log" || cannot_certify
+  fi
+  openssl req -x509 -new -days 3650 -passin pass: -key "$work/tls.key" -subj "$subject" \
+    -addext "subjectAltName=DNS:$host" -out "$work/tls.crt" 2>"$work/openssl.log" || cannot_certify
+  replace "$work/tls.key" /etc/mailcote/tls.key 0600
+  replace "$work/tls.crt" /etc/mailcote/tls.crt 0644
+}
+
+cannot_certify() {
+  stop "openssl could not make a certificate: $(tail -n 1 "$work/openssl.log")"
 }
 
 write_dovecot() {
@@ -339,6 +362,7 @@ replace() { # SOURCE TARGET MODE
 is_changed() { # TARGET: remember whose file it was
   case $1 in
   /etc/dovecot/* | */dovecot-sql.conf) dovecot_changed=yes ;;
+  */tls.crt | */tls.key) dovecot_changed=yes postfix_changed=yes ;;
   /etc/postfix/* | */senders | */backups | */undecided) postfix_changed=yes ;;
   *) agent_changed=yes ;;
   esac
@@ -420,9 +444,11 @@ uninstall_node() {
   if is_self_made; then rm -f /etc/mailcote/tls.crt /etc/mailcote/tls.key; fi
   rm -f "$UNIT" "$TMPFILES" /etc/mailcote/agent.ini /etc/mailcote/sync.key \
     /etc/mailcote/dovecot-sql.conf /etc/mailcote/senders /etc/mailcote/backups \
-    /etc/mailcote/undecided
+    /etc/mailcote/undecided /etc/mailcote/*.new
   rm -rf /usr/local/lib/mailcote /var/lib/mailcote /run/mailcote
-  rmdir /etc/mailcote 2>/dev/null || say "Kept what is yours in /etc/mailcote."
+  if [ -d /etc/mailcote ]; then
+    rmdir /etc/mailcote 2>/dev/null || say "Kept what is yours in /etc/mailcote."
+  fi
   if has_systemd; then systemctl daemon-reload; fi
   say "This computer is no mail node any more."
   say "The mail is kept. To remove it: sudo rm -r /var/vmail && sudo userdel vmail"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -138,6 +140,8 @@ def test_a_download_that_is_cut_off_does_nothing() -> None:
         (("--key-file", "/nowhere/key"), "cannot be read"),
         (("--key", KEY, "--hostname", "raspberrypi"), "full name"),
         (("--key", KEY, "--hostname", "mail.example.nl|x"), "full name"),
+        (("--key", KEY, "--hostname", "192.0.2.7"), "full name"),
+        (("--key", KEY, "--hostname", "a" * 64 + ".example.nl"), "full name"),
         (("--key", KEY, "--hostname", "-mail.example.nl"), "full name"),
         (("--key", KEY, "--panel", "http://panel.example"), "must begin with https://"),
         (("--key", KEY, "--panel", "http://127.0.0.1.panel.example"), "must begin with https://"),
@@ -183,3 +187,127 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", "--man=no", str(unit)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert "mailcote-agent" not in result.stderr
+
+
+def functions(commands: str, *stubs: str, path: str = "/usr/sbin:/usr/bin:/sbin:/bin") -> str:
+    """What some of the script's functions say, with these in the place of programs."""
+    script = SCRIPT.removesuffix('main "$@"\n')
+    result = run("\n".join([script, "set -eu", *stubs, commands, ""]), path=path)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_long_names_are_accepted() -> None:
+    name = f"{'a' * 63}.{'b' * 63}.1.example.nl"
+    assert STARTS in run(SCRIPT, "--key", KEY, "--hostname", name).stderr
+
+
+def test_python_takes_no_module_from_where_the_installer_is_run() -> None:
+    """It runs as root, perhaps in a folder that everybody may write to."""
+    called = re.findall(r"(?:^|! |\|\| ?)\s*python3 (\S+)", SCRIPT, re.MULTILINE)
+    assert len(called) >= 5
+    assert set(called) == {"-I"}
+
+
+@pytest.mark.parametrize(
+    ("there", "made"),
+    [
+        ("", ["groupadd --gid 5000 vmail", "useradd --uid 5000 --gid vmail"]),
+        ("group vmail|group 5000", ["useradd --uid 5000 --gid vmail"]),
+        ("group vmail", ["useradd --uid 5000 --gid vmail"]),
+        ("group 5000", ["groupadd --system vmail", "useradd --uid 5000 --gid vmail"]),
+        ("passwd 5000", ["groupadd --gid 5000 vmail", "useradd --system --gid vmail"]),
+        ("passwd vmail", []),
+    ],
+)
+def test_the_mail_user_is_made_of_what_is_there(there: str, made: list[str]) -> None:
+    """A run that was killed may have left the group."""
+    said = functions(
+        "make_mail_user",
+        f'getent() {{ case "|{there}|" in *"|$*|"*) ;; *) return 2 ;; esac; }}',
+        'groupadd() { echo groupadd "$@"; }',
+        'useradd() { echo useradd "$@" | cut -d " " -f "1-$(($# - 5))"; }',
+    )
+    assert [line.strip() for line in said.splitlines()[1:]] == made
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: only root gives folders away")
+def test_a_folder_that_was_not_given_away_yet_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    mail, state = tmp_path / "mail", tmp_path / "state"
+    for folder in (mail, state):
+        folder.mkdir(mode=0o755)
+    functions(f"make_folder {mail} 0750 nobody nogroup; make_folder {state} 0750 root nogroup")
+    assert (mail.owner(), mail.stat().st_mode & 0o777) == ("nobody", 0o750)
+    assert (state.group(), state.stat().st_mode & 0o777) == ("nogroup", 0o750)
+    mail.chmod(0o770)
+    functions(f"make_folder {mail} 0750 nobody nogroup")
+    assert mail.stat().st_mode & 0o777 == 0o770, "it is somebody's wish"
+
+
+class Certificates:
+    """The folder of a node's certificate, and what makes one there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.key, self.certificate = folder / "etc/tls.key", folder / "etc/tls.crt"
+        self.key.parent.mkdir()
+        self.work = folder / "work"
+        self.work.mkdir()
+
+    def make(self, host: str = "mail.example.nl") -> subprocess.CompletedProcess[str]:
+        script = SCRIPT.removesuffix('main "$@"\n')
+        script = script.replace("/etc/mailcote/", f"{self.key.parent}/")
+        stub = 'install() { cp "$8" "$9"; }'  # who is not root cannot give it to root
+        given = f"set -eu\n{stub}\nhost={host} work={self.work}\nmake_certificate\n"
+        return run(script + given, path="/usr/bin:/bin")
+
+    def are_a_pair(self) -> bool:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
+        return True
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    if not shutil.which("openssl"):
+        pytest.skip("NOT TESTED: apt-get install openssl")
+    return Certificates(tmp_path)
+
+
+def test_a_certificate_is_made_once(certificates: Certificates) -> None:
+    assert certificates.make().returncode == 0
+    assert certificates.are_a_pair()
+    before = certificates.certificate.read_bytes()
+    assert certificates.make().stdout == ""
+    assert certificates.certificate.read_bytes() == before
+
+
+@pytest.mark.parametrize("left", ["key", "certificate", "empty files"])
+def test_what_a_killed_run_left_is_no_certificate(certificates: Certificates, left: str) -> None:
+    assert certificates.make().returncode == 0
+    if left == "empty files":
+        certificates.key.write_bytes(b"")
+        certificates.certificate.write_bytes(b"")
+    else:
+        (certificates.certificate if left == "key" else certificates.key).unlink()
+    assert certificates.make().returncode == 0
+    assert certificates.are_a_pair()
+
+
+def test_a_key_that_waits_for_its_certificate_stays(certificates: Certificates) -> None:
+    subprocess.run(["openssl", "genrsa", "-out", certificates.key, "2048"], check=True)
+    before = certificates.key.read_bytes()
+    assert certificates.make().returncode == 0
+    assert certificates.key.read_bytes() == before
+    assert certificates.are_a_pair()
+
+
+def test_a_certificate_that_lost_its_key_stays(certificates: Certificates) -> None:
+    certificates.certificate.write_text("somebody's")
+    result = certificates.make()
+    assert (result.returncode, certificates.certificate.read_text()) == (1, "somebody's")
+    assert "is missing" in result.stderr
+
+
+def test_a_long_name_has_a_certificate(certificates: Certificates) -> None:
+    assert certificates.make(f"{'a' * 63}.{'b' * 63}.example.nl").returncode == 0
+    assert certificates.are_a_pair()

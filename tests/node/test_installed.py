@@ -245,7 +245,9 @@ def test_uninstall_keeps_the_mail_and_puts_back_the_rest(computer: Computer) -> 
     assert not (computer.root / "etc/postfix/main.cf").exists()
     assert [*computer.root.rglob("*mailcote*")] == []
     bare = computer.files()
-    assert computer.install("--uninstall").returncode == 0
+    second = computer.install("--uninstall")
+    assert (second.returncode, second.stderr) == (0, "")
+    assert "yours" not in second.stdout, "there is nothing left"
     assert computer.files() == bare
     letter.unlink()
     again = computer.install("--hostname", "mail.example.nl", "--no-packages")
