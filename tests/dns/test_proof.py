@@ -128,6 +128,20 @@ def test_where_an_alias_leads_does_not_decide_over_it(name_server: NameServer) -
         assert look_for_proof("shop.example.nl", TOKEN, asking(name_server)).state == "proven"
 
 
+@pytest.mark.parametrize("domain", [DOMAIN, "shop.example.nl"])
+def test_an_alias_of_all_names_does_not_prove_it(name_server: NameServer, domain: str) -> None:
+    """Who has what it leads to, such as another customer of a hoster, does not have the domain."""
+    name_server.zone("tenant.provider.test", f'@ TXT "mailcote-verification={TOKEN}"')
+    taken = look(name_server, "* CNAME tenant.provider.test.", domain)
+    assert (taken.state, taken.found) == ("missing", ())
+    assert "leads to the text" in taken.sentence
+    name_server.zone(
+        DOMAIN, "* CNAME elsewhere.provider.test.\n_mailcote CNAME tenant.provider.test."
+    )
+    made_for_it = look_for_proof(DOMAIN, TOKEN, asking(name_server))
+    assert made_for_it.state == "proven"
+
+
 def test_where_own_servers_may_not_be_asked_the_resolver_decides(name_server: NameServer) -> None:
     name_server.zone(DOMAIN, TEXT)
     resolver = Asking((name_server.as_resolver,))
