@@ -57,6 +57,19 @@ def test_it_is_told_again_until_the_panel_knows(node: Node, panel: FakePanel, ma
     assert panel.reports[-1]["purged"] == [ORDER]
 
 
+def test_thousands_are_told_of_in_several_reports(
+    node: Node, panel: FakePanel, mail: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report with all of them would be refused, again and again."""
+    monkeypatch.setattr(agent, "PURGED_AT_ONCE", 2)
+    panel.publish(ordered(ORDER, OTHER, KEPT))
+    assert node.once("--mail", str(mail)).code == 0
+    assert panel.reports[-1]["purged"] == [ORDER, OTHER]
+    panel.publish(ordered(KEPT, revision=2))
+    assert node.once("--mail", str(mail)).code == 0
+    assert panel.reports[-1]["purged"] == [KEPT]
+
+
 def test_it_removes_nothing_without_an_order(node: Node, panel: FakePanel, mail: Path) -> None:
     panel.publish(export(users(9), revision=1))
     node.once("--mail", str(mail))
