@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from sqlalchemy import TextClause, text
 
 from .. import clock
 from ..caller import Caller
 from ..database import write_transaction
+from ..dns.judge import visible
 from ..errors import Invalid, NotFound, nameable
 from ..extensions import db
 from ..fields import NodeName
@@ -44,7 +45,15 @@ def _moment(value: object) -> str:
 
 MailboxId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}\z")]
 Amount = Annotated[int, Field(ge=0, le=_LARGEST)]
-Fact = Annotated[str, Field(max_length=200)]
+
+
+def _shown(most: int) -> AfterValidator:
+    """Pages show it: what cannot be seen, or turns the rest around, becomes a number."""
+    return AfterValidator(lambda value: visible(value, most))
+
+
+Fact = Annotated[str, Field(max_length=200), _shown(200)]
+Story = Annotated[str, Field(max_length=1024), _shown(1024)]
 Moment = Annotated[str, BeforeValidator(_moment)]
 
 
@@ -74,8 +83,8 @@ class Counts(_Strict):
 class Rejected(_Strict):
     """A row that a node could not use."""
 
-    email: Annotated[str, Field(max_length=320)]
-    why: Annotated[str, Field(max_length=1024)]
+    email: Annotated[str, Field(max_length=320), _shown(320)]
+    why: Story
 
 
 class Usage(_Strict):
@@ -109,7 +118,7 @@ class Report(_Strict):
     purged: Annotated[list[MailboxId], _rows(MANY)] = []
     usage: Annotated[list[Usage], _rows(MANY)] = []
     last_login: Annotated[list[LastLogin], _rows(MANY)] = []
-    error: Annotated[str, Field(max_length=1024)] | None = None
+    error: Story | None = None
 
 
 def read(values: dict[str, Any]) -> Report:
@@ -175,27 +184,29 @@ def _note_state(node: Node, report: Report, feed: Feed) -> None:
         node.applied_epoch, node.applied_revision = report.epoch, report.revision
 
 
-# The mailboxes that a node serves: a backup for others knows their ids, but has no word on them.
-_SERVED = (
-    "id = :id AND EXISTS (SELECT 1 FROM domains WHERE domains.id = mailboxes.domain_id "
-    "AND (home_node_id IS NULL OR home_node_id = :node))"
-)
-# None of these has a value in it that comes from anywhere else.
+# Of mailboxes that the node serves: a backup for others knows their ids, but has no word on them.
 _USAGE = text(
-    "INSERT INTO mailbox_usage (mailbox_id, bytes, messages, used_at) "  # noqa: S608
+    "INSERT INTO mailbox_usage (mailbox_id, bytes, messages, used_at) "
     "SELECT id, CAST(:bytes AS BIGINT), CAST(:messages AS BIGINT), CAST(:at AS VARCHAR(20)) "
-    f"FROM mailboxes WHERE {_SERVED} ON CONFLICT (mailbox_id) DO UPDATE SET "
+    "FROM mailboxes "
+    "WHERE id = :id AND EXISTS (SELECT 1 FROM domains WHERE domains.id = mailboxes.domain_id "
+    "AND (home_node_id IS NULL OR home_node_id = :node)) "
+    "ON CONFLICT (mailbox_id) DO UPDATE SET "
     "bytes = excluded.bytes, messages = excluded.messages, used_at = excluded.used_at"
 )
 _PERCENT_USED = text(
-    "UPDATE mailboxes "  # noqa: S608
+    "UPDATE mailboxes "
     "SET percent_used = CAST(:bytes AS BIGINT) * 100 / (CAST(quota_mb AS BIGINT) * 1048576) "
-    f"WHERE {_SERVED} AND COALESCE(percent_used, -1) "
+    "WHERE id = :id AND EXISTS (SELECT 1 FROM domains WHERE domains.id = mailboxes.domain_id "
+    "AND (home_node_id IS NULL OR home_node_id = :node)) "
+    "AND COALESCE(percent_used, -1) "
     "<> CAST(:bytes AS BIGINT) * 100 / (CAST(quota_mb AS BIGINT) * 1048576)"
 )
 _LAST_LOGIN = text(
-    "INSERT INTO mailbox_usage (mailbox_id, last_login_at) "  # noqa: S608
-    f"SELECT id, CAST(:at AS VARCHAR(20)) FROM mailboxes WHERE {_SERVED} "
+    "INSERT INTO mailbox_usage (mailbox_id, last_login_at) "
+    "SELECT id, CAST(:at AS VARCHAR(20)) FROM mailboxes "
+    "WHERE id = :id AND EXISTS (SELECT 1 FROM domains WHERE domains.id = mailboxes.domain_id "
+    "AND (home_node_id IS NULL OR home_node_id = :node)) "
     "ON CONFLICT (mailbox_id) DO UPDATE SET last_login_at = excluded.last_login_at "
     "WHERE mailbox_usage.last_login_at IS NULL "
     "OR mailbox_usage.last_login_at < excluded.last_login_at"

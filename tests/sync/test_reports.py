@@ -131,6 +131,16 @@ def test_a_node_that_holds_nothing_reports_too(app: Flask, node: Node) -> None:
     assert (kept(app).error, kept(app).applied_revision) == ("no disk", None)
 
 
+def test_what_it_says_can_be_seen(app: Flask, node: Node) -> None:
+    hidden = "a\r\nb\x1b[31m\u202ec\u200b"
+    told = {"os": hidden, "error": hidden, "rejected": [{"email": hidden, "why": hidden}]}
+    assert send(node, {"epoch": None, "revision": None, **told}).status_code == 204
+    seen = "a\\{d}\\{a}b\\{1b}[31m\\{202e}c\\{200b}"
+    row = kept(app)
+    assert (row.os, row.error) == (seen, seen)
+    assert row.rejected == [{"email": seen, "why": seen}]
+
+
 def test_usage_and_last_logins_are_kept(app: Flask, api: Api, node: Node) -> None:
     fill(api, "info", "sales")
     document = node.fetch()
