@@ -34,6 +34,11 @@ _LAST_BACKUP = (
     select(func.max(AuditEntry.at)).where(AuditEntry.action == "record-backup").scalar_subquery()
 )
 
+_UNTOLD = select(
+    select(func.count(Notice.id)).scalar_subquery()
+    + select(func.count(NodeAlert.id)).scalar_subquery()
+)
+
 
 def read() -> Iterator[GaugeMetricFamily]:
     """All of them. Needs an application context; raises SQLAlchemyError."""
@@ -55,7 +60,7 @@ def read() -> Iterator[GaugeMetricFamily]:
     yield _one(
         "mailcote_untold_news",
         "Notices to people and alerts about nodes that wait to be told.",
-        _count(Notice) + _count(NodeAlert),
+        db.session.scalar(_UNTOLD) or 0,
     )
     yield _one(
         "mailcote_purge_orders",
