@@ -116,10 +116,7 @@ def snapshot() -> Iterator[Session]:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database is locked, full, read-only or out of reach."""
-    # The last from a connection beside SQLAlchemy's, such as that of `watch`.
-    if isinstance(
-        error, PoolTimeout | OperationalError | InterfaceError | sqlite3.OperationalError
-    ):
+    if isinstance(error, _UNAVAILABLE):
         return True
     if not isinstance(error, DBAPIError):
         return False
@@ -152,9 +149,10 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Any) -> None:
-    # By the driver itself: SQLAlchemy would make a cursor and a result for it each time.
     info, driver = connection.connection.info, connection.connection.driver_connection
     if not connection.get_execution_options().get("may_write"):
+        # By the driver itself, as it touches no file and cannot fail: SQLAlchemy would make a
+        # cursor and a result for it each time.
         driver.execute("BEGIN")
         return
     is_lasting = connection.get_execution_options()["is_lasting"]
@@ -166,7 +164,7 @@ def _begin(connection: Any) -> None:
         info["is_lasting"] = is_lasting
     _lock(info, connection.engine.url.database, seconds)
     try:
-        driver.execute("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
     except BaseException:
         _unlock(info)
         raise
