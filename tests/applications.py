@@ -8,10 +8,12 @@ folder; and this begins anew with every test.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Barrier
 
 from flask import Flask
 from sqlalchemy import text
@@ -66,3 +68,17 @@ def closed_file(app: Flask) -> Path:
     let_go(app)
     folder: Path = app.extensions["mailcote"].instance
     return folder / "panel.db"
+
+
+def at_once(app: Flask, work: Callable[[], object], times: int) -> None:
+    """Do it in so many threads that begin together, each in a context of its own."""
+    together = Barrier(times)
+
+    def one() -> None:
+        with app.app_context():
+            together.wait()
+            work()
+
+    with ThreadPoolExecutor(times) as pool:
+        for done in [pool.submit(one) for _ in range(times)]:
+            done.result()

@@ -14,7 +14,11 @@ from typing import Any
 
 import pytest
 
+from app import clock
 from app.config import Settings
+from app.database import write_transaction
+from app.extensions import db
+from app.models import NodeAlert, Notice
 
 
 @dataclass
@@ -113,3 +117,12 @@ def settings(settings: Settings, outside: Outside) -> Settings:
         mail_from="panel@mailcote.example",
         alert_webhook=f"http://127.0.0.1:{outside.http}/hook?key=7",
     )
+
+
+def after(seconds: int) -> None:
+    """Let it be so long since news were tried; what waits behind them was not yet."""
+    moment = clock.from_now(seconds=-seconds)
+    with write_transaction() as session:
+        for kind in (NodeAlert, Notice):
+            tried = db.update(kind).where(kind.tried_at.is_not(None))
+            session.execute(tried.values(tried_at=moment))

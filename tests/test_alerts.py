@@ -7,9 +7,7 @@ import signal
 import socketserver
 import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from email import message_from_string
@@ -26,9 +24,10 @@ from app.extensions import db
 from app.models import DnsCheck, Node, NodeAlert
 from app.operations import OPERATIONS
 from app.outbox import send_what_waits
+from tests.applications import at_once
 from tests.cli.mailcote import environment
 from tests.conftest import ON_BOTH, Cast
-from tests.outside import Outside, outside, serving, settings
+from tests.outside import Outside, after, outside, serving, settings
 
 __all__ = ["outside", "settings"]
 
@@ -126,16 +125,7 @@ def test_a_node_that_waits_or_is_paused_is_no_news(core: Cast, outside: Outside)
 def test_of_several_processes_one_sends(core: Cast, app: Flask, outside: Outside) -> None:
     db.session.execute(db.update(Node).values(**LONG_AGO))
     db.session.commit()
-    together = threading.Barrier(4)
-
-    def look() -> None:
-        with app.app_context():
-            together.wait()
-            send_what_is_new()
-
-    with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(look) for _ in range(4)]:
-            done.result()
+    at_once(app, send_what_is_new, 4)
     assert (len(outside.mails), len(outside.posts)) == (1, 1)
 
 
@@ -159,13 +149,6 @@ def test_who_cannot_be_reached_does_not_keep_the_other_from_it(
     after(61)
     send_what_is_new()
     assert outside.events == ["mpi01 down", "mpi01 back"]
-
-
-def after(seconds: int) -> None:
-    """Let it be so long since alerts were tried; what waits behind them was not yet."""
-    with write_transaction() as session:
-        for alert in session.scalars(db.select(NodeAlert).where(NodeAlert.tried_at.is_not(None))):
-            alert.tried_at = clock.from_now(seconds=-seconds)
 
 
 def test_what_is_refused_is_told_later_and_in_order(core: Cast, outside: Outside) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
 from flask import Flask
@@ -16,6 +15,7 @@ from app.extensions import db
 from app.housekeeping import each_minute, look_at_domains, tidy_up
 from app.models import AuditEntry, Bucket, Call, Feed, Mailbox, PurgeOrder
 from app.operations import OPERATIONS
+from tests.applications import at_once
 from tests.conftest import ON_BOTH, PASSWORD, Api, Cast
 
 
@@ -91,16 +91,7 @@ def test_it_does_nothing_where_there_is_nothing_to_do(core: Cast) -> None:
 def test_two_at_once_do_no_harm(core: Cast, app: Flask) -> None:
     for _ in range(5):
         remove_mailboxes(4, purge_at="2020-01-01T00:00:00Z")
-        together = Barrier(2)
-
-        def tidy(together: Barrier = together) -> None:
-            with app.app_context():
-                together.wait()
-                tidy_up()
-
-        with ThreadPoolExecutor(2) as pool:
-            for done in [pool.submit(tidy) for _ in range(2)]:
-                done.result()
+        at_once(app, tidy_up, 2)
         assert counts()[0] == 0
     assert counts()[1] == 20
 

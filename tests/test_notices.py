@@ -6,9 +6,7 @@ import logging
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from email import message_from_string
@@ -21,9 +19,10 @@ from app.database import write_transaction
 from app.extensions import db
 from app.models import Notice
 from app.outbox import put, send_what_waits
+from tests.applications import at_once
 from tests.cli.mailcote import environment
 from tests.conftest import ON_BOTH, Cast
-from tests.outside import Outside, outside, settings
+from tests.outside import Outside, after, outside, settings
 
 __all__ = ["outside", "settings"]
 
@@ -40,13 +39,6 @@ def write(*recipients: str, subject: str = "a new sign-in") -> None:
     """A notice to each."""
     with write_transaction() as session:
         put(session, subject, "Somebody signed in.\n", recipients)
-
-
-def after(seconds: int) -> None:
-    """Let it be so long since a mail was tried."""
-    with write_transaction() as session:
-        for notice in session.scalars(db.select(Notice).where(Notice.tried_at.is_not(None))):
-            notice.tried_at = clock.from_now(seconds=-seconds)
 
 
 def waiting() -> list[str]:
@@ -109,16 +101,7 @@ def test_who_is_refused_keeps_nobody_waiting(core: Cast, outside: Outside) -> No
 
 def test_of_several_processes_one_sends(core: Cast, app: Flask, outside: Outside) -> None:
     write(ANNA)
-    together = threading.Barrier(4)
-
-    def look() -> None:
-        with app.app_context():
-            together.wait()
-            send_what_waits()
-
-    with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(look) for _ in range(4)]:
-            done.result()
+    at_once(app, send_what_waits, 4)
     assert len(outside.mails) == 1
 
 

@@ -58,10 +58,9 @@ class Gallery:
         if who not in self.windows:
             person = self.exhibition.people[who] if who else ()
             self.windows[who] = Window(self.desk.open(*person))
-        if who == TIRED:
-            email, _ = self.exhibition.people[who]
-            self.desk.panel.forget_proofs(email)
-            self.desk.expect(403)
+            if who == TIRED:
+                self.desk.panel.forget_proofs(self.exhibition.people[who][0])
+                self.desk.expect(403)
         page = self.windows[who].page
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(DESKTOP)

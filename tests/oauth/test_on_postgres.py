@@ -15,6 +15,7 @@ from app.extensions import db
 from app.housekeeping import tidy_up
 from app.models import Assistant, Call, OAuthClient
 from app.operations import OPERATIONS
+from tests.applications import at_once
 from tests.conftest import PASSWORD, Cast, cheap_settings, needs_postgres, set_the_stage
 from tests.mcp.client import done
 from tests.oauth.program import Program
@@ -86,16 +87,10 @@ def test_two_who_look_a_client_up_at_once_do_no_harm(app: Flask, alice: Browser)
     from app.authorization import clients
     from app.authorization.description import Description
 
-    together = Barrier(2)
-
     def note() -> None:
-        with app.app_context():
-            together.wait()
-            described = Description("Helper", ("http://127.0.0.1/callback",))
-            clients.keep_document("https://example.com/client.json", described, 60)
+        described = Description("Helper", ("http://127.0.0.1/callback",))
+        clients.keep_document("https://example.com/client.json", described, 60)
 
-    with ThreadPoolExecutor(2) as pool:
-        for one in [pool.submit(note) for _ in range(2)]:
-            one.result()
+    at_once(app, note, 2)
     with app.app_context():
         assert len(db.session.scalars(db.select(OAuthClient)).all()) == 1
